@@ -1,0 +1,133 @@
+"""The contract of every table: columns, types, grain, keys, ranges. Everything else is derived from here.
+
+Types are the four that all rooms share: `string`, `long` (64 bit), `double`, `timestamp` (UTC, microseconds), and
+`strings` (a list of strings).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Type = Literal["string", "long", "double", "timestamp", "strings"]
+
+MAX_ID_LENGTH = 256
+SOURCES = ("als", "popular")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, type, one line of meaning, and what its values may be."""
+
+    name: str
+    type: Type
+    meaning: str
+    is_nullable: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its name, what a row is, the columns that tell rows apart, and all columns in order.
+
+    `also_unique` lists further groups of columns that no two rows share; `min_rows` is the least that is a table.
+    """
+
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    also_unique: tuple[tuple[str, ...], ...] = ()
+    min_rows: int = 1
+
+    @property
+    def column_names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+
+USER_ID = Column("user_id", "string", "the user, as the source spells it", min_length=1, max_length=MAX_ID_LENGTH)
+ITEM_ID = Column("item_id", "string", "the item, as the source spells it", min_length=1, max_length=MAX_ID_LENGTH)
+SOURCE_SHA256 = Column(
+    "source_sha256", "string", "sha256 of the raw batch that the row came in", min_length=64, max_length=64
+)
+SOURCE_FILE = Column("source_file", "string", "file of that batch", min_length=1)
+SOURCE_LINE = Column("source_line", "long", "line of that file, the first is 1", minimum=1)
+TITLE = Column("title", "string", "the item's title; the item's id where the source has none", min_length=1)
+
+RATINGS = Table(
+    name="ratings",
+    grain="the latest rating of an item by a user",
+    key=("user_id", "item_id"),
+    columns=(
+        USER_ID,
+        ITEM_ID,
+        Column("rating", "double", "the rating, on the source's own scale"),
+        Column("rated_at", "timestamp", "when it was given, UTC"),
+        SOURCE_SHA256,
+        SOURCE_FILE,
+        SOURCE_LINE,
+    ),
+)
+
+ITEMS = Table(
+    name="items",
+    grain="an item of the catalogue",
+    key=("item_id",),
+    columns=(
+        ITEM_ID,
+        TITLE,
+        Column("genres", "strings", "genres of the item; empty where the source has none"),
+        SOURCE_SHA256,
+        SOURCE_FILE,
+        SOURCE_LINE,
+    ),
+)
+
+QUARANTINE = Table(
+    name="quarantine",
+    grain="a row that was read and not accepted",
+    key=("source_sha256", "source_file", "source_line"),
+    columns=(
+        SOURCE_SHA256,
+        SOURCE_FILE,
+        SOURCE_LINE,
+        Column("reason", "string", "code of the reason"),
+        Column("sentence", "string", "the reason in words, with column and value"),
+        Column("raw", "string", "the line as it was received; bytes that are no text as \\xNN"),
+    ),
+    min_rows=0,
+)
+
+RECOMMENDATIONS = Table(
+    name="recommendations",
+    grain="a recommended item at a position of a user's list",
+    key=("user_id", "position"),
+    columns=(
+        USER_ID,
+        Column("position", "long", "place in the list, the first is 1", minimum=1),
+        ITEM_ID,
+        TITLE,
+        Column("score", "double", "the model's score; falls along the list, comparable within one list only"),
+        Column("source", "string", "what made the row: als or popular", allowed=SOURCES),
+    ),
+    also_unique=(("user_id", "item_id"),),
+)
+
+POPULAR_ITEMS = Table(
+    name="popular_items",
+    grain="an item at a position of the list for users the model does not know",
+    key=("position",),
+    columns=(
+        Column("position", "long", "place in the list, the first is 1", minimum=1),
+        ITEM_ID,
+        TITLE,
+        Column("n_ratings", "long", "ratings of the item in the data", minimum=0),
+    ),
+    also_unique=(("item_id",),),
+)
+
+TABLES = {table.name: table for table in (RATINGS, ITEMS, QUARANTINE, RECOMMENDATIONS, POPULAR_ITEMS)}

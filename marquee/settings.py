@@ -1,0 +1,157 @@
+"""Every setting in one place: its name, its default, and a line on what it does.
+
+A setting is read from the environment (`MARQUEE_PORTS__AIRFLOW=8090`), else from `marquee.toml` beside this
+project (`[ports]` / `airflow = 8090`), else it has the default below.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from marquee.errors import SettingsError
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Group(BaseModel):
+    """A table of `marquee.toml`; an unknown name in it is an error, not a silent nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ports(Group):
+    """Ports of the embedded services, all on 127.0.0.1."""
+
+    airflow: int = Field(8080, ge=1, le=65535, description="Airflow's page and API")
+    mlflow: int = Field(5000, ge=1, le=65535, description="MLflow's page and API")
+    s3: int = Field(8333, ge=1, le=55535, description="the S3 server (and this + 10000 for gRPC)")
+    s3_master: int = Field(9333, ge=1, le=55535, description="SeaweedFS master (and this + 10000 for gRPC)")
+    s3_volume: int = Field(9340, ge=1, le=55535, description="SeaweedFS volume server (and this + 10000)")
+    s3_filer: int = Field(8888, ge=1, le=55535, description="SeaweedFS filer (and this + 10000)")
+    s3_admin: int = Field(9350, ge=1, le=55535, description="SeaweedFS admin (and this + 10000)")
+
+
+class S3(Group):
+    """The object store that holds the lake."""
+
+    endpoint: str = Field("", description="URL of an S3 server that already runs; empty: the embedded SeaweedFS")
+    region: str = Field("us-east-1", description="region that requests are signed for")
+    bucket: str = Field("marquee", min_length=3, max_length=63, description="bucket of the lake")
+    artifacts_bucket: str = Field("marquee-mlflow", min_length=3, max_length=63, description="bucket of MLflow")
+    access_key: SecretStr = Field(SecretStr(""), description="access key of that server; empty: made once")
+    secret_key: SecretStr = Field(SecretStr(""), description="secret key of that server; empty: made once")
+
+
+class Mlflow(Group):
+    """The MLflow server."""
+
+    uri: str = Field("", description="URL of an MLflow server that already runs; empty: the embedded one")
+    username: str = Field("admin", description="its user")
+    password: SecretStr = Field(SecretStr(""), description="its password; empty: made once")
+    experiment: str = Field("marquee", description="experiment of all runs")
+    model: str = Field("marquee", description="name of the registered model")
+
+
+class Airflow(Group):
+    """Airflow and what it schedules."""
+
+    url: str = Field("", description="URL of an Airflow that already runs; empty: the embedded one")
+    username: str = Field("admin", description="its user")
+    password: SecretStr = Field(SecretStr(""), description="its password; empty: made once")
+    parallelism: int = Field(3, ge=1, le=64, description="tasks at once; each costs a process of about 130 MB")
+    train_schedule: str = Field(
+        "", description="cron of train_recommender beside its asset, as '0 3 * * *'; empty: none"
+    )
+
+
+class Spark(Group):
+    """Spark, as the connection `spark_default` gives it to Airflow."""
+
+    master: str = Field("local[*]", description="master URL")
+    driver_memory: str = Field("1g", pattern=r"^\d+[kmg]$", description="heap of the driver")
+    jobs_at_once: int = Field(1, ge=1, description="candidates trained at once; each is a Spark application of its own")
+    shuffle_partitions: int = Field(4, ge=1, description="partitions after a shuffle; about two a core")
+
+
+class Serving(Group):
+    """The published tables."""
+
+    k: int = Field(10, ge=1, le=1000, description="recommendations for each user")
+
+
+class Settings(BaseSettings):
+    """All settings. Shapes and defaults as in the groups above."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MARQUEE_",
+        env_nested_delimiter="__",
+        toml_file=PROJECT / "marquee.toml",
+        extra="forbid",
+        frozen=True,
+    )
+
+    var: Path = Field(PROJECT / "var", description="folder of all state: databases, objects, logs, releases")
+    dags: Path = Field(PROJECT / "dags", description="folder of the DAG files")
+    cache: Path = Field(
+        Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "marquee",
+        description="folder of downloaded data sets",
+    )
+    ports: Ports = Ports()
+    s3: S3 = S3()
+    mlflow: Mlflow = Mlflow()
+    airflow: Airflow = Airflow()
+    spark: Spark = Spark()
+    serving: Serving = Serving()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file, and nothing else."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def s3_endpoint(self) -> str:
+        return self.s3.endpoint or f"http://127.0.0.1:{self.ports.s3}"
+
+    @property
+    def mlflow_uri(self) -> str:
+        return self.mlflow.uri or f"http://127.0.0.1:{self.ports.mlflow}"
+
+    @property
+    def airflow_url(self) -> str:
+        return self.airflow.url or f"http://127.0.0.1:{self.ports.airflow}"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL stays on this machine, where no proxy belongs between."""
+    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises:
+        SettingsError: a value is out of its range, or a name is unknown.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"Setting {name} is wrong ({first['msg']}; got {first['input']!r}): "
+            f"mend it in the environment (MARQUEE_{name.upper().replace('.', '__')}) or in {PROJECT / 'marquee.toml'}."
+        ) from None
