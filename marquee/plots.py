@@ -1,0 +1,158 @@
+"""Figures that go with a model: each a pure function from numbers to a matplotlib figure.
+
+Figures are made without pyplot, so nothing is global, nothing needs a display, and nothing has to be closed. matplotlib
+is imported inside the functions: whoever imports this module does not wait for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+"""Okabe and Ito, "Color universal design", 2008: told apart by people with any colour vision, yellow left out."""
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+NAMES = {"ndcg": "nDCG", "map": "MAP", "mrr": "MRR", "hit_rate": "hit rate"}
+GREY = "#777777"
+
+
+def metrics_by_k(metrics: Mapping[str, Mapping[str, Sequence[float]]], ks: Sequence[int]) -> Figure:
+    """One panel a metric, one line a model.
+
+    Args:
+        metrics: model -> metric -> its values, one for each k; NaN leaves a gap. Models may have different metrics.
+        ks: lengths of the lists, ascending.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: there is nothing to draw, or a metric has not one value for each k.
+    """
+    panels = list(dict.fromkeys(metric for values in metrics.values() for metric in values))
+    if not panels or not ks:
+        raise ValueError("There is no metric, or no k, to draw.")
+    for model, values in metrics.items():
+        for metric, line in values.items():
+            if len(line) != len(ks):
+                raise ValueError(f"{metric} of {model} has {len(line)} values for {len(ks)} ks.")
+    n_columns = min(3, len(panels))
+    n_rows = math.ceil(len(panels) / n_columns)
+    figure = _figure(width=3.6 * n_columns, height=2.7 * n_rows + 0.5)
+    grid = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
+    for axes, metric in zip(grid, panels, strict=False):
+        for number, (model, values) in enumerate(metrics.items()):
+            if metric in values:
+                axes.plot(ks, values[metric], label=model, markersize=5, linewidth=1.8, **_look(number))
+        axes.set_title(NAMES.get(metric, metric), loc="left", fontsize=11)
+        axes.set_xlabel("k, length of the list")
+        axes.set_xticks(list(ks))
+        axes.set_ylim(bottom=0.0)
+        _calm(axes)
+    for axes in grid[len(panels) :]:
+        axes.remove()
+    _legend(figure, grid[: len(panels)])
+    return figure
+
+
+def lists_by_popularity(recommended: Mapping[str, NDArray[np.integer]], n_ratings: NDArray[np.integer]) -> Figure:
+    """How far the lists of each model reach down from the popular items.
+
+    Left: how many lists each item is in, beside its rank by popularity (items in no list are not drawn). Right: the
+    part of all list places that the most popular items take; the grey line is the same for the ratings, so a model
+    above it is more popularity-minded than its users are.
+
+    Args:
+        recommended: model -> number of lists that each item is in (n_items,).
+        n_ratings: ratings of each item (n_items,), in the same order of items.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: the lengths differ, or there is no item.
+    """
+    from matplotlib.ticker import PercentFormatter, StrMethodFormatter
+
+    n_items = int(n_ratings.size)
+    if n_items == 0:
+        raise ValueError("There is no item to draw.")
+    for model, counts in recommended.items():
+        if counts.shape != (n_items,):
+            raise ValueError(f"{model} has counts of shape {counts.shape} for {n_items} items.")
+    # Stable: items of equal popularity keep their order, so that the same numbers make the same picture.
+    by_popularity = np.argsort(-n_ratings.astype(np.int64), kind="stable")
+    rank = np.arange(1, n_items + 1)
+    figure = _figure(width=10.0, height=4.2)
+    left, right = figure.subplots(1, 2)
+    right.plot(rank, _cumulative(n_ratings[by_popularity]), color=GREY, linewidth=1.4, linestyle="--", label="ratings")
+    for number, (model, counts) in enumerate(recommended.items()):
+        in_order = counts[by_popularity]
+        is_listed = in_order > 0
+        look = _look(number)
+        left.scatter(
+            rank[is_listed],
+            in_order[is_listed],
+            s=14,
+            alpha=0.6,
+            linewidths=0,
+            color=look["color"],
+            marker=look["marker"],
+        )
+        # A line of all items is drawn without markers; the legend, which serves both panels, has them.
+        right.plot(rank, _cumulative(in_order), label=model, linewidth=1.8, markevery=[], **look)
+    left.set_title("lists that an item is in", loc="left", fontsize=11)
+    left.set_yscale("log")
+    left.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    right.set_title("part of all list places, cumulated", loc="left", fontsize=11)
+    right.set_ylim(0.0, 1.03)
+    right.yaxis.set_major_formatter(PercentFormatter(1.0))
+    for axes in (left, right):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.set_xlim(0.9, max(n_items * 1.1, 2.0))
+        axes.set_xlabel("item, by popularity (1 is the most rated)")
+        _calm(axes)
+    _legend(figure, [right])
+    return figure
+
+
+def _figure(*, width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _look(number: int) -> dict[str, Any]:
+    return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
+
+
+def _cumulative(counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    total = int(counts.sum())
+    return counts.cumsum() / total if total else np.zeros(counts.size)
+
+
+def _calm(axes: Axes) -> None:
+    axes.grid(visible=True, color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
+    """One legend for all panels, each label once."""
+    entries = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(
+        entries.values(), entries.keys(), loc="outside upper center", ncols=max(1, min(len(entries), 5)), frameon=False
+    )
