@@ -1,0 +1,31 @@
+-- A recommended item at a position of a user's list.
+-- In the order of the users, so that looking one up reads few row groups.
+CREATE TABLE recommendations (
+    user_id VARCHAR NOT NULL,
+    position BIGINT NOT NULL,
+    item_id VARCHAR NOT NULL,
+    title VARCHAR NOT NULL,
+    score DOUBLE NOT NULL,
+    source VARCHAR NOT NULL
+);
+
+INSERT INTO recommendations BY NAME
+WITH scored AS (
+    SELECT * FROM input_recommendations
+),
+
+final AS (
+    SELECT user_id, position, item_id, title, score, source
+    FROM scored
+)
+
+SELECT * FROM final
+ORDER BY user_id, position;
+
+COMMENT ON TABLE recommendations IS 'a recommended item at a position of a user''s list';
+COMMENT ON COLUMN recommendations.user_id IS 'the user, as the source spells it';
+COMMENT ON COLUMN recommendations.position IS 'place in the list, the first is 1';
+COMMENT ON COLUMN recommendations.item_id IS 'the item, as the source spells it';
+COMMENT ON COLUMN recommendations.title IS 'the item''s title; the item''s id where the source has none';
+COMMENT ON COLUMN recommendations.score IS 'the model''s score; falls along the list, comparable within one list only';
+COMMENT ON COLUMN recommendations.source IS 'what made the row: als or popular';
