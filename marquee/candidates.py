@@ -1,0 +1,32 @@
+"""The models that a training compares: their configurations, from the trigger form's values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+FLOOR = {"name": "popular", "model": "popular", "params": {}}
+
+
+def configured(params: dict[str, Any], champion: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """One candidate for each rank, the popularity floor, and the champion's own configuration, trained afresh.
+
+    Args:
+        params: `feedback` ("implicit" or "explicit"), `ranks`, `iterations`, `regularization`, `alpha`, `seed`.
+        champion: the configuration of the model that is champion now; it is compared on the same data as the others.
+    """
+    chosen = [FLOOR]
+    for rank in params["ranks"]:
+        settings: dict[str, Any] = {
+            "rank": int(rank),
+            "iterations": int(params["iterations"]),
+            "regularization": float(params["regularization"]),
+            "implicit": params["feedback"] == "implicit",
+            "seed": int(params["seed"]),
+        }
+        if settings["implicit"]:
+            settings["alpha"] = float(params["alpha"])
+        chosen.append({"name": f"als-{params['feedback']}-rank-{rank}", "model": "spark-als", "params": settings})
+    known = [(candidate["model"], candidate["params"]) for candidate in chosen]
+    if champion is not None and (champion["model"], champion["params"]) not in known:
+        chosen.append({**champion, "name": f"champion-{champion['name'].removeprefix('champion-')}"})
+    return chosen

@@ -1,0 +1,208 @@
+"""Candidate: train one configured model, evaluate it beside the popularity floor, and keep it as an MLflow run.
+
+The ratings of the pinned snapshot are split at its border in time. The model learns from what was rated before it and is
+compared with what was rated from it on; then it learns from everything, and that fit is what the run keeps as its model. A run
+that is finished for the same inputs is found again by its key, and nothing is trained twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from marquee import __version__, lineage, plots, registry
+from marquee.errors import TrainingError
+from marquee.lake.objects import Lake
+from marquee.recommender_files import RecommenderFiles
+from spark_jobs import job
+from spark_jobs.evaluation import Evaluation, HeldOut, evaluate, rating_error
+from spark_jobs.interactions import Index, Seen, index_of, indexed, read_ratings, seen_of
+from spark_jobs.lake_source import read_table
+from spark_jobs.models import recommender
+from spark_jobs.models.base import Fitted, Interactions, Recommender
+from spark_jobs.models.popular import Popular
+from spark_jobs.session import session
+
+KS = (1, 5, 10, 20, 50)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The two sides of the split, as frames of indexed ratings and as arrays."""
+
+    train: DataFrame
+    train_seen: Seen
+    held_out: HeldOut
+    test: pa.Table
+    all_seen: Seen
+    counts: dict[str, int]
+
+
+def main(argv: list[str]) -> int:
+    arguments = job.parser(__doc__)
+    arguments.add_argument("--candidate", required=True, type=json.loads, help='JSON: {"name", "model", "params"}')
+    arguments.add_argument("--snapshot", required=True, type=json.loads, help="JSON of the pinned data and the split")
+    arguments.add_argument("--experiment", required=True, help="MLflow experiment of the run")
+    arguments.add_argument("--tags", default={}, type=json.loads, help="JSON: tags of the MLflow run, as the Airflow run's id")
+    return job.run(arguments.parse_args(argv), train_candidate)
+
+
+def train_candidate(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]:
+    candidate, snapshot = arguments.candidate, arguments.snapshot
+    key = key_of(candidate, snapshot)
+    found = registry.find_candidate(arguments.experiment, key)
+    if found is not None:
+        job.say(f"{candidate['name']} was trained on this snapshot before: MLflow run {found.run_id}")
+        return {"name": candidate["name"], "run_id": found.run_id, "metrics": found.metrics, "is_floor": is_floor(candidate)}
+    model = recommender(candidate["model"], candidate.get("params", {}))
+    spark = session(f"candidate {candidate['name']}")
+    ratings = read_ratings(spark, snapshot["ratings_version"]).persist()
+    index = index_of(ratings)
+    pairs = indexed(spark, ratings, index).persist()
+    sides = split(pairs, index, snapshot)
+    job.say(", ".join(f"{name} {n:,}" for name, n in sides.counts.items()))
+
+    started = time.monotonic()
+    fitted = model.fit(Interactions(sides.train, len(index.users), len(index.items)))
+    fit_seconds = time.monotonic() - started
+    floor = fitted if is_floor(candidate) else Popular().fit(Interactions(sides.train, len(index.users), len(index.items)))
+    ks = sorted({k for k in KS if k <= len(index.items)} | {min(snapshot["k"], len(index.items))})
+    ours = evaluate(spark, fitted, sides.train_seen, sides.held_out, ks)
+    floors = ours if is_floor(candidate) else evaluate(spark, floor, sides.train_seen, sides.held_out, ks)
+    metrics = ours.figures | {f"floor_{name}": value for name, value in floors.figures.items()}
+    metrics |= {name: float(n) for name, n in sides.counts.items()} | {"fit_seconds": fit_seconds}
+    metrics |= explicit_error(candidate, model, fitted, sides)
+    at = f"ndcg_at_{snapshot['k']}"
+    job.say(f"{candidate['name']}: {at} {metrics.get(at, float('nan')):.4f}, popularity floor {metrics.get(f'floor_{at}', float('nan')):.4f}")
+
+    final = model.fit(Interactions(pairs.select("user_index", "item_index", "rating"), len(index.users), len(index.items)))
+    popularity = np.bincount(sides.all_seen.indices, minlength=len(index.items))
+    files = RecommenderFiles(
+        user_ids=index.users,
+        item_ids=index.items,
+        titles=titles_of(spark, index, snapshot["items_version"]),
+        n_ratings=popularity.astype(np.int64),
+        user_factors=None if final.source == "popular" else final.user_factors,
+        item_factors=None if final.source == "popular" else final.item_factors,
+        seen_indptr=sides.all_seen.indptr,
+        seen_indices=sides.all_seen.indices,
+        source=final.source,
+    )
+    run_id = registry.log_candidate(
+        experiment=arguments.experiment,
+        key=key,
+        name=candidate["name"],
+        params={"model": candidate["model"], **candidate.get("params", {}), "k": snapshot["k"], "test_share": snapshot["test_share"]},
+        metrics=metrics,
+        figures=figures(candidate["name"], ours, floors, ks, sides, len(index.items)),
+        tags={
+            **arguments.tags,
+            lineage.SNAPSHOT_TAG: json.dumps(snapshot, sort_keys=True),
+            registry.CANDIDATE_TAG: json.dumps(candidate, sort_keys=True),
+            "marquee.version": __version__,
+        },
+        files=files,
+    )
+    job.say(f"kept as MLflow run {run_id}")
+    return {"name": candidate["name"], "run_id": run_id, "metrics": metrics, "is_floor": is_floor(candidate)}
+
+
+def key_of(candidate: dict[str, Any], snapshot: dict[str, Any]) -> str:
+    """What the run is a function of, as a sha256: the candidate, the pinned data, the split, and our version."""
+    return hashlib.sha256(json.dumps([candidate, snapshot, __version__], sort_keys=True).encode()).hexdigest()
+
+
+def is_floor(candidate: dict[str, Any]) -> bool:
+    return bool(candidate["model"] == "popular")
+
+
+def split(pairs: DataFrame, index: Index, snapshot: dict[str, Any]) -> Sides:
+    """Train: rated before the border. Test: rated from it on, of users and items that the training side knows.
+
+    Raises:
+        TrainingError: no user of the test side is known to the training side.
+    """
+    train = pairs.filter(pairs["rated_at"] < snapshot["border"]).select("user_index", "item_index", "rating").persist()
+    everything = pairs.toArrow()
+    user, item = (everything[name].to_numpy().astype(np.int64) for name in ("user_index", "item_index"))
+    is_train = everything["rated_at"].to_numpy() < snapshot["border"]
+    is_known_user, is_known_item = np.zeros(len(index.users), bool), np.zeros(len(index.items), bool)
+    is_known_user[user[is_train]] = True
+    is_known_item[item[is_train]] = True
+    is_warm = ~is_train & is_known_user[user] & is_known_item[item]
+    test_users = np.unique(user[~is_train])
+    counts = {
+        "train_ratings": int(is_train.sum()),
+        "test_ratings": int((~is_train).sum()),
+        "test_ratings_warm": int(is_warm.sum()),
+        "train_users": int(is_known_user.sum()),
+        "train_items": int(is_known_item.sum()),
+        "test_users": len(test_users),
+        "test_users_cold": int((~is_known_user[test_users]).sum()),
+    }
+    test = everything.filter(pa.array(is_warm))
+    warm_user, warm_item = test["user_index"].to_numpy().astype(np.int64), test["item_index"].to_numpy()
+    users, position = np.unique(warm_user, return_inverse=True)
+    if len(users) == 0:
+        raise TrainingError(
+            f"None of the {counts['test_users']} users of the test side has rated before the border, so no model can be judged: "
+            "ingest ratings over a longer time, or set another test_share."
+        )
+    held_out = HeldOut(users, seen_of(position, warm_item, len(users)))
+    return Sides(
+        train=train,
+        train_seen=seen_of(user[is_train], item[is_train], len(index.users)),
+        held_out=held_out,
+        test=test,
+        all_seen=seen_of(user, item, len(index.users)),
+        counts=counts | {"evaluated_users": len(users)},
+    )
+
+
+def explicit_error(candidate: dict[str, Any], model: Recommender, fitted: Fitted, sides: Sides) -> dict[str, float]:
+    """RMSE on the warm test ratings, where the model predicts ratings at all."""
+    if getattr(model, "implicit", True):
+        return {}
+    users, items, rating = (sides.test[name].to_numpy() for name in ("user_index", "item_index", "rating"))
+    return {"rmse": rating_error(fitted, users, items, rating)}
+
+
+def titles_of(spark: SparkSession, index: Index, items_version: int) -> pa.Array:
+    """The title of each item, in the order of the index; the id where the catalogue has none."""
+    catalogue = read_table(spark, "items", items_version, ["item_id", "title"]).toArrow()
+    title = dict(zip(catalogue["item_id"].to_pylist(), catalogue["title"].to_pylist(), strict=True))
+    return pa.array([title.get(item, item) for item in index.items.to_pylist()], pa.string())
+
+
+def figures(name: str, ours: Evaluation, floors: Evaluation, ks: list[int], sides: Sides, n_items: int) -> dict[str, Any]:
+    """The pictures of a run: each metric by k, and what the lists are made of, both beside the floor."""
+    metric_names = sorted({metric.rsplit("_at_", 1)[0] for metric in ours.figures})
+
+    def by_k(evaluation: Evaluation) -> dict[str, list[float]]:
+        return {metric: [evaluation.figures[f"{metric}_at_{k}"] for k in ks] for metric in metric_names}
+
+    n_ratings = np.bincount(sides.train_seen.indices, minlength=n_items)
+    shown = {"popularity floor": floors} | ({} if ours is floors else {name: ours})
+    return {
+        "metrics_by_k.png": plots.metrics_by_k({label: by_k(evaluation) for label, evaluation in shown.items()}, ks),
+        "lists_by_popularity.png": plots.lists_by_popularity(
+            {
+                label: np.bincount(evaluation.recommended[evaluation.recommended >= 0], minlength=n_items)
+                for label, evaluation in shown.items()
+            },
+            n_ratings,
+        ),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,67 @@
+"""Alternating least squares by Spark ML.
+
+Implicit: Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (ICDM 2008), with confidence
+1 + alpha |rating|. Explicit: Zhou et al., "Large-scale Parallel Collaborative Filtering for the Netflix Prize" (2008). In both
+the regularization is scaled by the number of ratings of a user or an item, as Spark ML does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from pyspark.ml.recommendation import ALS
+from pyspark.sql import DataFrame
+
+from marquee.errors import TrainingError
+from spark_jobs.models.base import Fitted, Interactions
+
+
+@dataclass(frozen=True)
+class SparkALS:
+    """The parameters have Spark ML's meaning; `implicit` is its `implicitPrefs`, `regularization` its `regParam`."""
+
+    rank: int = 32
+    iterations: int = 10
+    regularization: float = 0.05
+    alpha: float = 1.0
+    implicit: bool = True
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        for name, value, is_allowed, allowed in (
+            ("rank", self.rank, 1 <= self.rank <= 1024, "1 to 1024"),
+            ("iterations", self.iterations, 1 <= self.iterations <= 1000, "1 to 1000"),
+            ("regularization", self.regularization, self.regularization >= 0, "0 or more"),
+            ("alpha", self.alpha, self.alpha >= 0, "0 or more"),
+        ):
+            if not is_allowed:
+                raise TrainingError(f"Parameter {name} of spark-als is {value}; it may be {allowed}: mend the candidate.")
+
+    def fit(self, interactions: Interactions) -> Fitted:
+        als = ALS(
+            rank=self.rank,
+            maxIter=self.iterations,
+            regParam=self.regularization,
+            alpha=self.alpha,
+            implicitPrefs=self.implicit,
+            seed=self.seed,
+            userCol="user_index",
+            itemCol="item_index",
+            ratingCol="rating",
+        )
+        model = als.fit(interactions.frame)
+        return Fitted(
+            "als",
+            _matrix(model.userFactors, interactions.n_users, self.rank),
+            _matrix(model.itemFactors, interactions.n_items, self.rank),
+        )
+
+
+def _matrix(factors: DataFrame, n: int, rank: int) -> np.ndarray:
+    """Spark's (id, features) rows as float32 of shape (n, rank); ids that have none are rows of zeros."""
+    table = factors.toArrow()
+    matrix = np.zeros((n, rank), np.float32)
+    ids = table["id"].to_numpy()
+    matrix[ids] = table["features"].combine_chunks().flatten().to_numpy().reshape(len(ids), rank)
+    return matrix

@@ -1,0 +1,121 @@
+"""The normalize job on real Spark and a real S3 server: every row is accounted for."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from expectations.contracts import TABLES
+from marquee.lake import outcome, tables
+from marquee.lake.objects import Lake
+from marquee.lake.raw import stage
+from marquee.sources import locate, recognise
+from spark_jobs import normalize
+
+RECEIVED_AT = "2020-01-01T00:00:00+00:00"
+HEADER = "userId,movieId,rating,timestamp\n"
+
+
+def run(lake: Lake, source: Path, *arguments: str) -> tuple[int, outcome.Outcome, str]:
+    manifest = stage(lake, recognise(locate(str(source), source.parent / "cache")), RECEIVED_AT)
+    where = outcome.key("test", manifest.sha256)
+    code = normalize.main(["--sha256", manifest.sha256, "--outcome", where, *arguments])
+    left = outcome.load(lake, where)
+    assert left is not None
+    return code, left, manifest.sha256
+
+
+def prepared(lake: Lake, table: str, batch: str) -> list[dict[str, Any]]:
+    parts = list(tables.read_parts(lake, tables.load_prepared(lake, table, batch)))
+    rows = pa.concat_tables(parts).to_pylist() if parts else []
+    assert not rows or list(rows[0]) == TABLES[table].column_names
+    return rows
+
+
+def write(folder: Path, ratings: str, movies: str | None = None) -> Path:
+    folder.mkdir()
+    (folder / "ratings.csv").write_text(HEADER + ratings)
+    if movies is not None:
+        (folder / "movies.csv").write_text("movieId,title,genres\n" + movies)
+    return folder
+
+
+def test_every_row_is_in_exactly_one_table(spark: SparkSession, lake: Lake, tmp_path: Path) -> None:
+    source = write(
+        tmp_path / "mixed",
+        "1,10,4.0,100\n1,11,3.0,100\n2,10,9.0,100\n1,10,2.0,200\n2,12,2.5,100\n2,10\n",
+        "10,Alien,Horror|Sci-Fi\n11,Heat,Crime\n10,Alien (1979),Horror\n",
+    )
+    code, left, batch = run(lake, source, "--max-quarantined", "0.5")
+    assert (code, left.error) == (0, "")
+    assert left.result["reasons"] == {"rating_out_of_range": 1, "superseded": 2, "wrong_field_count": 1}
+    assert left.result["read"] == 9 == left.result["ratings"] + left.result["items"] + left.result["quarantined"]
+    ratings = {(row["user_id"], row["item_id"]): row for row in prepared(lake, "ratings", batch)}
+    assert {pair: (row["rating"], row["source_line"]) for pair, row in ratings.items()} == {
+        ("1", "10"): (2.0, 5),
+        ("1", "11"): (3.0, 3),
+        ("2", "12"): (2.5, 6),
+    }
+    assert {row["item_id"]: (row["title"], row["genres"]) for row in prepared(lake, "items", batch)} == {
+        "10": ("Alien (1979)", ["Horror"]),
+        "11": ("Heat", ["Crime"]),
+        "12": ("12", []),
+    }
+    quarantine = sorted((row["source_file"], row["source_line"], row["reason"], row["raw"]) for row in prepared(lake, "quarantine", batch))
+    assert [(line, reason, raw) for _, line, reason, raw in quarantine] == [
+        (2, "superseded", "10,Alien,Horror|Sci-Fi"),
+        (2, "superseded", "1,10,4.0,100"),
+        (4, "rating_out_of_range", "2,10,9.0,100"),
+        (7, "wrong_field_count", "2,10"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ratings", "words"),
+    [
+        ("1,10,bad,100\n1,11,4.0,100\n", "1 of 2 ratings (50.0%) break a rule, more than the 1.0% allowed (1 rating_not_a_number): "),
+        ("", "holds no ratings"),
+    ],
+)
+def test_a_batch_that_is_mostly_bad_is_refused(spark: SparkSession, lake: Lake, tmp_path: Path, ratings: str, words: str) -> None:
+    code, left, _ = run(lake, write(tmp_path / "bad", ratings))
+    assert code == 1
+    assert words in left.error
+    assert not left.is_transient
+
+
+def test_an_executors_sentence_arrives(spark: SparkSession, lake: Lake, tmp_path: Path) -> None:
+    folder = tmp_path / "header"
+    folder.mkdir()
+    (folder / "ratings.csv").write_text("userId,movieId,stars,timestamp\n1,2,3,4\n")
+    code, left, _ = run(lake, folder)
+    assert code == 1
+    assert left.error.startswith("ratings.csv, line 1: no column 'rating'; unknown column 'stars'.")
+
+
+def test_the_real_data_as_folder_and_as_archive(spark: SparkSession, lake: Lake, shared_data: Path, tmp_path: Path) -> None:
+    small = shared_data / "ml-latest-small"
+    _, folder, of_folder = run(lake, small)
+    _, archive, of_archive = run(lake, small / "ml-latest-small.zip")
+    for left in (folder, archive):
+        assert (left.result["read"], left.result["ratings"], left.result["items"], left.result["quarantined"]) == (110_578, 100_836, 9_742, 0)
+    key = ("user_id", "item_id", "rating", "rated_at", "source_line")
+    assert {tuple(row[name] for name in key) for row in prepared(lake, "ratings", of_folder)} == {
+        tuple(row[name] for name in key) for row in prepared(lake, "ratings", of_archive)
+    }
+    with zipfile.ZipFile(small / "ml-latest-small.zip") as file:
+        lines = file.read("ml-latest-small/ratings.csv").decode().splitlines()
+    row = prepared(lake, "ratings", of_archive)[12_345]
+    assert lines[row["source_line"] - 1].split(",")[:2] == [row["user_id"], row["item_id"]]
+
+
+def test_movielens_100k(spark: SparkSession, lake: Lake, shared_data: Path) -> None:
+    _, left, batch = run(lake, shared_data / "ml-100k")
+    assert (left.result["ratings"], left.result["items"], left.result["quarantined"]) == (100_000, 1_682, 0)
+    titles = {row["item_id"]: row["title"] for row in prepared(lake, "items", batch)}
+    assert titles["1"] == "Toy Story (1995)"
