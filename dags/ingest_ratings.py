@@ -1,0 +1,56 @@
+"""Ingest ratings: a file, folder, archive or URL of ratings becomes a validated version of the lake's tables."""
+
+from airflow.sdk import DAG, Param
+
+from plugins.assets import RATINGS
+from plugins.defaults import DEFAULT_ARGS, SPARK_TIMEOUT
+from plugins.ingest import accept, is_new, stage
+from plugins.spark_job import SparkJobOperator
+from plugins.validate import ValidateOperator
+
+with DAG(
+    dag_id="ingest_ratings",
+    description="A file of ratings into the lake: staged, normalized, validated, accepted",
+    doc_md=__doc__
+    + """
+1. **stage** keeps the bytes as received, under their sha256.
+2. **is_new** stops here, with success, when the tables hold exactly these bytes already.
+3. **normalize** sorts every row into ratings, items or quarantine; accepted + quarantined = read.
+4. **validate_…** holds the result against its contract (Great Expectations). A failure stops the run; no table moves.
+5. **accept** commits the batch, and announces the asset `ratings`, which starts `train_recommender`.
+
+From a shell: `marquee ingest SOURCE`.
+""",
+    schedule=None,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    tags=["marquee", "data"],
+    params={
+        "source": Param(type="string", minLength=1, title="Source", description="A path, folder, archive (zip, tar) or URL"),
+        "format": Param("auto", enum=["auto", "movielens-csv", "movielens-100k"], title="Format", description="auto: by the names"),
+        "mode": Param(
+            "append",
+            enum=["append", "replace"],
+            title="Mode",
+            description="append: add to the ratings there are; replace: these become all there is (earlier versions stay readable)",
+        ),
+        "sha256": Param("", type="string", pattern="^([0-9a-f]{64})?$", title="Checksum", description="Refuse other bytes than these"),
+        "max_quarantined": Param(
+            0.01, type="number", minimum=0, maximum=1, title="Bad rows allowed", description="Stop above this share of bad ratings"
+        ),
+    },
+) as dag:
+    staged = stage(source="{{ params.source }}", format="{{ params.format }}", sha256="{{ params.sha256 }}")
+    new = is_new(staged, mode="{{ params.mode }}")
+    normalized = SparkJobOperator(
+        task_id="normalize",
+        job="normalize",
+        execution_timeout=SPARK_TIMEOUT,
+        arguments={"sha256": staged["sha256"], "max_quarantined": "{{ params.max_quarantined }}"},
+    )
+    ratings_validated = ValidateOperator(
+        task_id="validate_ratings", table="ratings", batch=staged["sha256"], arguments={"format": staged["format"]}
+    )
+    items_validated = ValidateOperator(task_id="validate_items", table="items", batch=staged["sha256"])
+    accepted = accept.override(outlets=[RATINGS])(staged, mode="{{ params.mode }}")
+    new >> normalized >> [ratings_validated, items_validated] >> accepted

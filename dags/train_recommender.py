@@ -1,0 +1,50 @@
+"""Train a recommender: candidates compared on one pinned snapshot, the best of them registered as champion."""
+
+from airflow.sdk import DAG, Param
+
+from plugins.assets import CHAMPION
+from plugins.defaults import DEFAULT_ARGS, SPARK_JOBS_AT_ONCE, SPARK_TIMEOUT
+from plugins.schedules import training_schedule
+from plugins.spark_job import SparkJobOperator
+from plugins.training import candidates, gate, register, snapshot
+
+with DAG(
+    dag_id="train_recommender",
+    description="Candidates on a pinned snapshot, beside the popularity floor; the best becomes champion",
+    doc_md=__doc__
+    + """
+1. **snapshot** pins the versions of the tables and the border in time: train before it, test from it on.
+2. **candidates** lists the models to compare: one a rank, the popularity floor, and the champion's own configuration.
+3. **candidate** trains and evaluates each of them, one mapped task each, and keeps it as an MLflow run.
+4. **gate** chooses by nDCG@k on the same split; where nothing beats the floor, the floor is the champion.
+5. **register** makes it a version of the registered model with the alias `champion`, and announces the asset
+   `champion`, which starts `publish_recommendations`.
+
+Runs when the asset `ratings` is announced, and by the cron in the setting `airflow.train_schedule`. From a shell: `marquee train`.
+""",
+    schedule=training_schedule(),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULT_ARGS,
+    tags=["marquee", "model"],
+    params={
+        "k": Param(10, type="integer", minimum=1, maximum=1000, title="k", description="Length of the lists that models are compared by"),
+        "feedback": Param(
+            "implicit",
+            enum=["implicit", "explicit"],
+            title="Feedback",
+            description="implicit: a rating tells that a user chose an item; explicit: it is a number to predict",
+        ),
+        "ranks": Param([16, 32], type="array", items={"type": "integer", "minimum": 1, "maximum": 1024}, title="Ranks", description="Factors; one candidate each"),
+        "iterations": Param(10, type="integer", minimum=1, maximum=1000, title="Iterations"),
+        "regularization": Param(0.05, type="number", minimum=0, title="Regularization", description="Scaled by the number of ratings"),
+        "alpha": Param(1.0, type="number", minimum=0, title="Alpha", description="Implicit only: confidence is 1 + alpha x rating"),
+        "test_share": Param(0.2, type="number", exclusiveMinimum=0, exclusiveMaximum=1, title="Test share", description="Share of the ratings, the latest, to test on"),
+        "seed": Param(42, type="integer", title="Seed"),
+    },
+) as dag:
+    pinned = snapshot()
+    results = SparkJobOperator.partial(
+        task_id="candidate", job="candidate", execution_timeout=SPARK_TIMEOUT, max_active_tis_per_dag=SPARK_JOBS_AT_ONCE
+    ).expand(arguments=candidates(pinned))
+    register.override(outlets=[CHAMPION])(gate(results.output, pinned), pinned)

@@ -1,0 +1,105 @@
+"""`marquee ingest`, `train` and `publish`: each triggers its DAG in Airflow and follows it, task by task."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from marquee.airflow_client import AirflowClient
+from marquee.cli.following import is_skipped, run_dag
+from marquee.settings import settings
+
+INGEST, TRAIN, PUBLISH = "ingest_ratings", "train_recommender", "publish_recommendations"
+
+Chain = Annotated[
+    bool, typer.Option("--chain/--no-chain", help="Follow also the runs that this one sets off, up to the release.")
+]
+
+
+def ingest(
+    source: Annotated[str, typer.Argument(help="Path, folder, archive or URL of ratings.", show_default=False)],
+    format_name: Annotated[
+        str, typer.Option("--format", help="auto (by the names), movielens-csv or movielens-100k.")
+    ] = "auto",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="These become all ratings there are, in place of an addition.")
+    ] = False,
+    sha256: Annotated[str, typer.Option(help="Refuse other bytes than these.", show_default=False)] = "",
+    chain: Chain = True,
+) -> None:
+    """Bring ratings into the lake; training and publishing follow by themselves."""
+    conf = {
+        "source": absolute(source),
+        "format": format_name,
+        "mode": "replace" if replace else "append",
+        "sha256": sha256.lower(),
+    }
+    with AirflowClient.of(settings()) as client:
+        runs = run_dag(client, INGEST, conf, chain=chain)
+    if is_skipped(runs[0], "accept"):
+        _say("These bytes are in the lake already: nothing was added. Next: marquee train")
+    else:
+        _next(len(runs), {1: "marquee train", 2: "marquee publish"})
+
+
+def train(
+    k: Annotated[int | None, typer.Option(help="Length of the lists that models are compared by.")] = None,
+    feedback: Annotated[str | None, typer.Option(help="implicit or explicit.")] = None,
+    rank: Annotated[list[int] | None, typer.Option(help="Number of factors; repeat it, one candidate each.")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Rounds of ALS.")] = None,
+    regularization: Annotated[float | None, typer.Option(help="Scaled by the number of ratings.")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Implicit only: confidence is 1 + alpha x rating.")] = None,
+    test_share: Annotated[float | None, typer.Option(help="Share of the ratings, the latest, to test on.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the random start.")] = None,
+    chain: Chain = True,
+) -> None:
+    """Compare candidates on the ratings there are, and make the best the champion; publishing follows by itself.
+
+    What is left out has the default of the DAG's form.
+    """
+    given = {
+        "k": k,
+        "feedback": feedback,
+        "ranks": rank or None,
+        "iterations": iterations,
+        "regularization": regularization,
+        "alpha": alpha,
+        "test_share": test_share,
+        "seed": seed,
+    }
+    with AirflowClient.of(settings()) as client:
+        runs = run_dag(client, TRAIN, _only_given(given), chain=chain)
+    _next(len(runs), {1: "marquee publish"})
+
+
+def publish(
+    model_version: Annotated[str, typer.Option(help="Version of the model; empty: the champion.")] = "",
+    k: Annotated[int | None, typer.Option(help="Recommendations for each user.")] = None,
+) -> None:
+    """Publish the champion's recommendations for every user as tables that answer SQL."""
+    with AirflowClient.of(settings()) as client:
+        run_dag(client, PUBLISH, _only_given({"model_version": model_version or None, "k": k}))
+    _next(1, {})
+
+
+def absolute(source: str) -> str:
+    """A path as the tasks can find it, which run in another folder; a URL as it is."""
+    is_url = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", source) is not None
+    return source if is_url or not source.strip() else str(Path(source).expanduser().absolute())
+
+
+def _only_given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _next(n_runs: int, steps: dict[int, str]) -> None:
+    """The step after the last run that was followed: where the chain ended early, its next link."""
+    _say("Next: " + steps.get(n_runs, 'marquee sql "from recommendations limit 10"'))
+
+
+def _say(sentence: str) -> None:
+    Console(highlight=False, soft_wrap=True).print(sentence, markup=False)
