@@ -26,17 +26,32 @@ From a shell: `marquee ingest SOURCE`.
     default_args=DEFAULT_ARGS,
     tags=["marquee", "data"],
     params={
-        "source": Param(type="string", minLength=1, title="Source", description="A path, folder, archive (zip, tar) or URL"),
-        "format": Param("auto", enum=["auto", "movielens-csv", "movielens-100k"], title="Format", description="auto: by the names"),
+        "source": Param(
+            type="string", minLength=1, title="Source", description="A path, folder, archive (zip, tar) or URL"
+        ),
+        "format": Param(
+            "auto", enum=["auto", "movielens-csv", "movielens-100k"], title="Format", description="auto: by the names"
+        ),
         "mode": Param(
             "append",
             enum=["append", "replace"],
             title="Mode",
-            description="append: add to the ratings there are; replace: these become all there is (earlier versions stay readable)",
+            description="append: add to the ratings there are; replace: these become all there is (old versions stay)",
         ),
-        "sha256": Param("", type="string", pattern="^([0-9a-f]{64})?$", title="Checksum", description="Refuse other bytes than these"),
+        "sha256": Param(
+            "",
+            type="string",
+            pattern="^([0-9a-f]{64})?$",
+            title="Checksum",
+            description="Refuse other bytes than these",
+        ),
         "max_quarantined": Param(
-            0.01, type="number", minimum=0, maximum=1, title="Bad rows allowed", description="Stop above this share of bad ratings"
+            0.01,
+            type="number",
+            minimum=0,
+            maximum=1,
+            title="Bad rows allowed",
+            description="Stop above this share of bad ratings",
         ),
     },
 ) as dag:

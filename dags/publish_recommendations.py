@@ -19,7 +19,8 @@ with DAG(
 4. **release** builds `releases/<id>.duckdb` beside, switches `recommendations.duckdb` to it in one step, and announces
    the asset `release`.
 
-Runs when the asset `champion` is announced. From a shell: `marquee publish`, then `marquee sql "from recommendations limit 10"`.
+Runs when the asset `champion` is announced. From a shell: `marquee publish`, then
+`marquee sql "from recommendations limit 10"`.
 """,
     schedule=[CHAMPION],
     catchup=False,
@@ -28,9 +29,20 @@ Runs when the asset `champion` is announced. From a shell: `marquee publish`, th
     tags=["marquee", "serving"],
     params={
         "model_version": Param(
-            "", type="string", pattern="^[0-9]*$", title="Model version", description="Empty: the version that is champion"
+            "",
+            type="string",
+            pattern="^[0-9]*$",
+            title="Model version",
+            description="Empty: the version that is champion",
         ),
-        "k": Param(None, type=["null", "integer"], minimum=1, maximum=1000, title="k", description="Empty: the setting serving.k"),
+        "k": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=1000,
+            title="k",
+            description="Empty: the setting serving.k",
+        ),
     },
 ) as dag:
     pinned = pin()

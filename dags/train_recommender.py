@@ -20,7 +20,8 @@ with DAG(
 5. **register** makes it a version of the registered model with the alias `champion`, and announces the asset
    `champion`, which starts `publish_recommendations`.
 
-Runs when the asset `ratings` is announced, and by the cron in the setting `airflow.train_schedule`. From a shell: `marquee train`.
+Runs when the asset `ratings` is announced, and by the cron in the setting `airflow.train_schedule`.
+From a shell: `marquee train`.
 """,
     schedule=training_schedule(),
     catchup=False,
@@ -28,18 +29,42 @@ Runs when the asset `ratings` is announced, and by the cron in the setting `airf
     default_args=DEFAULT_ARGS,
     tags=["marquee", "model"],
     params={
-        "k": Param(10, type="integer", minimum=1, maximum=1000, title="k", description="Length of the lists that models are compared by"),
+        "k": Param(
+            10,
+            type="integer",
+            minimum=1,
+            maximum=1000,
+            title="k",
+            description="Length of the lists that models are compared by",
+        ),
         "feedback": Param(
             "implicit",
             enum=["implicit", "explicit"],
             title="Feedback",
             description="implicit: a rating tells that a user chose an item; explicit: it is a number to predict",
         ),
-        "ranks": Param([16, 32], type="array", items={"type": "integer", "minimum": 1, "maximum": 1024}, title="Ranks", description="Factors; one candidate each"),
+        "ranks": Param(
+            [16, 32],
+            type="array",
+            items={"type": "integer", "minimum": 1, "maximum": 1024},
+            title="Ranks",
+            description="Factors; one candidate each",
+        ),
         "iterations": Param(10, type="integer", minimum=1, maximum=1000, title="Iterations"),
-        "regularization": Param(0.05, type="number", minimum=0, title="Regularization", description="Scaled by the number of ratings"),
-        "alpha": Param(1.0, type="number", minimum=0, title="Alpha", description="Implicit only: confidence is 1 + alpha x rating"),
-        "test_share": Param(0.2, type="number", exclusiveMinimum=0, exclusiveMaximum=1, title="Test share", description="Share of the ratings, the latest, to test on"),
+        "regularization": Param(
+            0.05, type="number", minimum=0, title="Regularization", description="Scaled by the number of ratings"
+        ),
+        "alpha": Param(
+            1.0, type="number", minimum=0, title="Alpha", description="Implicit only: confidence is 1 + alpha x rating"
+        ),
+        "test_share": Param(
+            0.2,
+            type="number",
+            exclusiveMinimum=0,
+            exclusiveMaximum=1,
+            title="Test share",
+            description="Share of the ratings, the latest, to test on",
+        ),
         "seed": Param(42, type="integer", title="Seed"),
     },
 ) as dag:

@@ -1,7 +1,7 @@
 """The contract of every table: columns, types, grain, keys, ranges. Everything else is derived from here.
 
-Types are the four that all rooms share: `string`, `long` (64 bit), `double`, `timestamp` (UTC, microseconds), and
-`strings` (a list of strings).
+Types are those that all rooms share: `string`, `long` (64 bit), `double`, `timestamp` (UTC, microseconds), and
+`strings` (a list of strings) and `boolean`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Type = Literal["string", "long", "double", "timestamp", "strings"]
+Type = Literal["string", "long", "double", "timestamp", "strings", "boolean"]
 
 MAX_ID_LENGTH = 256
 SOURCES = ("als", "popular")
@@ -130,4 +130,45 @@ POPULAR_ITEMS = Table(
     also_unique=(("item_id",),),
 )
 
-TABLES = {table.name: table for table in (RATINGS, ITEMS, QUARANTINE, RECOMMENDATIONS, POPULAR_ITEMS)}
+MODEL = Table(
+    name="model",
+    grain="a metric of the model, beside the popularity floor",
+    key=("metric",),
+    columns=(
+        Column("model_name", "string", "the registered model in MLflow"),
+        Column("model_version", "string", "its version"),
+        Column("mlflow_run_id", "string", "the MLflow run that trained it"),
+        Column("source", "string", "what made the rows: als or popular", allowed=SOURCES),
+        Column("rank", "long", "number of factors; null for a model without", is_nullable=True, minimum=1),
+        Column("metric", "string", "name of the metric, as ndcg_at_10"),
+        Column("value", "double", "the model's value on the test side of the split"),
+        Column("floor", "double", "the popularity floor's value on the same; null where it has none", is_nullable=True),
+    ),
+)
+
+RELEASE = Table(
+    name="release",
+    grain="this release: where every row of its tables comes from",
+    key=("release_id",),
+    columns=(
+        Column("release_id", "string", "the release, as its file is named"),
+        Column("created_at", "timestamp", "when it was asked for, UTC"),
+        Column("model_name", "string", "the registered model in MLflow"),
+        Column("model_version", "string", "its version"),
+        Column("mlflow_run_id", "string", "the MLflow run that trained it"),
+        Column("ratings_version", "long", "version of the table ratings that it was trained on", minimum=0),
+        Column("items_version", "long", "version of the table items", minimum=0),
+        Column("recommendations_version", "long", "version of the table recommendations in the lake", minimum=0),
+        Column("raw_sha256", "strings", "sha256 of each raw batch in that version of ratings"),
+        Column("ingest_run_ids", "strings", "the Airflow run that took each of those batches in"),
+        Column("train_run_id", "string", "the Airflow run that trained the model"),
+        Column("publish_run_id", "string", "the Airflow run that published the release"),
+        Column("is_generated", "boolean", "whether any of the data was generated, not observed"),
+        Column("k", "long", "length of a list", minimum=1),
+        Column("n_users", "long", "users with a list", minimum=1),
+        Column("n_items", "long", "items of the catalogue", minimum=1),
+        Column("marquee_version", "string", "version of the program that published it"),
+    ),
+)
+
+TABLES = {table.name: table for table in (RATINGS, ITEMS, QUARANTINE, RECOMMENDATIONS, POPULAR_ITEMS, MODEL, RELEASE)}

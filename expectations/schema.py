@@ -12,6 +12,7 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
     "double": pa.float64(),
     "timestamp": pa.timestamp("us", tz="UTC"),
     "strings": pa.list_(pa.string()),
+    "boolean": pa.bool_(),
 }
 SPARK_TYPES: dict[Type, str] = {
     "string": "string",
@@ -19,6 +20,7 @@ SPARK_TYPES: dict[Type, str] = {
     "double": "double",
     "timestamp": "timestamp",
     "strings": "array<string>",
+    "boolean": "boolean",
 }
 
 

@@ -22,18 +22,28 @@ def choose(results: list[dict[str, Any]], metric: str) -> dict[str, Any]:
     """
     floors = [result for result in results if result["is_floor"]]
     if not floors or not is_number(floors[0]["metrics"].get(metric)):
-        raise TrainingError(f"The popularity floor has no {metric}, so no candidate can be judged: read the log of its task.")
+        raise TrainingError(
+            f"The popularity floor has no {metric}, so no candidate can be judged: read the log of its task."
+        )
     floor = floors[0]
     # A candidate that could not be judged (NaN) never wins; of equals the floor does, then the earlier one.
-    judged = [floor] + [result for result in results if not result["is_floor"] and is_number(result["metrics"].get(metric))]
+    judged = [floor] + [
+        result for result in results if not result["is_floor"] and is_number(result["metrics"].get(metric))
+    ]
     best = max(judged, key=lambda result: result["metrics"][metric])
     value, floor_value = float(best["metrics"][metric]), float(floor["metrics"][metric])
     reason = (
         f"No candidate beats the popularity floor ({metric} {floor_value:.4f}), so the floor itself is the champion."
         if best["is_floor"]
-        else f"{best['name']} is the champion: {metric} {value:.4f}, popularity floor {floor_value:.4f}, on the same split."
+        else f"{best['name']} is the champion: {metric} {value:.4f}, popularity floor {floor_value:.4f}, same split."
     )
-    return {"name": best["name"], "run_id": best["run_id"], metric: value, f"floor_{metric}": floor_value, "reason": reason}
+    return {
+        "name": best["name"],
+        "run_id": best["run_id"],
+        metric: value,
+        f"floor_{metric}": floor_value,
+        "reason": reason,
+    }
 
 
 def table(results: list[dict[str, Any]], k: int) -> str:

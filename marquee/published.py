@@ -25,7 +25,8 @@ def published_tables(lake: Lake, stamp: dict[str, Any]) -> dict[str, Rows]:
     """The inputs of a release.
 
     Args:
-        stamp: what `lineage.of_model` gives, with `recommendations_version`, `publish_run_id` and `created_at` (ISO 8601).
+        stamp: what `lineage.of_model` gives, with `recommendations_version`, `publish_run_id` and
+            `created_at` (ISO 8601).
 
     Raises:
         RegistryError: the model can't be read.

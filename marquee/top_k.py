@@ -50,7 +50,7 @@ def blocks(n_users: int, n_items: int) -> Iterator[tuple[int, int]]:
 
 
 def best_of(scores: np.ndarray, k: int) -> np.ndarray:
-    """Columns of the k highest scores of each row, best first, equal scores in the order of the columns; int64 (n, k)."""
+    """Columns of the k highest scores of each row, best first, equals in the order of the columns; int64 (n, k)."""
     n_rows, n_columns = scores.shape
     if k == n_columns:
         return np.argsort(-scores, axis=1, kind="stable")

@@ -1,4 +1,7 @@
-"""From Airflow's connections to what the rooms below understand. No secret leaves by any other way than a process's environment."""
+"""From Airflow's connections to what the rooms below understand.
+
+No secret leaves by any other way than a process's environment.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tasks of `ingest_ratings` that are no Spark jobs. Each is a transaction: the same inputs give the same outputs."""
+"""The tasks of `ingest_ratings` that are no Spark jobs; each is a transaction: same inputs, same outputs."""
 
 from __future__ import annotations
 

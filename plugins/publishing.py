@@ -16,7 +16,7 @@ log = logging.getLogger("marquee")
 
 @task
 def pin() -> dict[str, Any]:
-    """Pin the model: the version in the form, else the one that the asset announced, else the champion of this moment."""
+    """Pin the model: the version in the form, else the one that the asset announced, else today's champion."""
     from marquee import lineage
 
     use_mlflow()
@@ -27,7 +27,13 @@ def pin() -> dict[str, Any]:
         version=params["model_version"] or announced(context, CHAMPION).get("model_version"),
         k=int(params["k"] or settings().serving.k),
     )
-    log.info("release %s: models:/%s/%s, ratings at version %d", pinned["release_id"], pinned["model_name"], pinned["model_version"], pinned["ratings_version"])
+    log.info(
+        "release %s: models:/%s/%s, ratings at version %d",
+        pinned["release_id"],
+        pinned["model_name"],
+        pinned["model_version"],
+        pinned["ratings_version"],
+    )
     return pinned
 
 

@@ -84,7 +84,10 @@ def as_arguments(arguments: dict[str, Any]) -> list[str]:
     return [
         text
         for name, value in arguments.items()
-        for text in (f"--{name.replace('_', '-')}", value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+        for text in (
+            f"--{name.replace('_', '-')}",
+            value if isinstance(value, str) else json.dumps(value, sort_keys=True),
+        )
     ]
 
 
@@ -95,4 +98,6 @@ def failure(job: str, left: outcome.Outcome | None, log_tail: str) -> MarqueeErr
     marked = [line.split(ERROR_MARK, 1)[1].strip() for line in log_tail.splitlines() if ERROR_MARK in line]
     if marked:
         return MarqueeError(marked[-1], is_transient=True)
-    return MarqueeError(f"Job {job} ended without a word: read the task's log for the end of Spark's own.", is_transient=True)
+    return MarqueeError(
+        f"Job {job} ended without a word: read the task's log for the end of Spark's own.", is_transient=True
+    )

@@ -18,7 +18,7 @@ log = logging.getLogger("marquee")
 
 @task
 def snapshot() -> dict[str, Any]:
-    """Pin the data: the versions that the asset announced, else those of this moment, and the border between train and test."""
+    """Pin the data: the versions that the asset announced, else those of this moment; and where train ends."""
     from marquee.lake import snapshots
 
     context = get_current_context()
@@ -39,7 +39,7 @@ def snapshot() -> dict[str, Any]:
 
 @task
 def candidates(pinned: dict[str, Any]) -> list[dict[str, Any]]:
-    """The models to compare, each as the arguments of its job: the floor, those of the form, and the champion's configuration."""
+    """The models to compare, each as the arguments of its job: the floor, the form's, the champion's configuration."""
     from marquee import registry
     from marquee.candidates import configured
 
@@ -81,6 +81,10 @@ def register(decision: dict[str, Any], pinned: dict[str, Any]) -> dict[str, Any]
     version = registry.register(decision["run_id"], name, description=decision["reason"])
     registry.set_champion(name, version)
     log.info("models:/%s@champion is version %s, from MLflow run %s", name, version, decision["run_id"])
-    announced = {"model_version": version, "mlflow_run_id": decision["run_id"], "raw_sha256": json.dumps(pinned["raw_sha256"])}
+    announced = {
+        "model_version": version,
+        "mlflow_run_id": decision["run_id"],
+        "raw_sha256": json.dumps(pinned["raw_sha256"]),
+    }
     context["outlet_events"][CHAMPION].extra = announced
     return announced

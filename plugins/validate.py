@@ -30,7 +30,8 @@ class ValidateOperator(BaseOperator):
     Args:
         table: name of the contract.
         batch: name under which the rows were prepared. Templated.
-        arguments: what the suite needs to know beside the contract: `format` for ratings, `k` for recommendations. Templated.
+        arguments: what the suite needs to know beside the contract: `format` for ratings, `k` for
+            recommendations. Templated.
     """
 
     template_fields: Sequence[str] = ("batch", "arguments")
@@ -62,5 +63,7 @@ class ValidateOperator(BaseOperator):
         self.docs_key = report.docs_key
         if not report.success:
             raise DataError(report.sentence())
-        self.log.info("%s: %s rows, all %d expectations hold", self.table, f"{report.n_rows:,}", len(report.expectations))
+        self.log.info(
+            "%s: %s rows, all %d expectations hold", self.table, f"{report.n_rows:,}", len(report.expectations)
+        )
         return {"rows": report.n_rows, "expectations": len(report.expectations), "data_docs": report.docs_key}

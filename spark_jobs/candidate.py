@@ -1,8 +1,8 @@
 """Candidate: train one configured model, evaluate it beside the popularity floor, and keep it as an MLflow run.
 
-The ratings of the pinned snapshot are split at its border in time. The model learns from what was rated before it and is
-compared with what was rated from it on; then it learns from everything, and that fit is what the run keeps as its model. A run
-that is finished for the same inputs is found again by its key, and nothing is trained twice.
+The ratings of the pinned snapshot are split at its border in time. The model learns from what was rated before it, and
+is compared with what was rated from it on; then it learns from everything, and that fit is what the run keeps as its
+model. A run that is finished for the same inputs is found again by its key, and nothing is trained twice.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def main(argv: list[str]) -> int:
     arguments.add_argument("--candidate", required=True, type=json.loads, help='JSON: {"name", "model", "params"}')
     arguments.add_argument("--snapshot", required=True, type=json.loads, help="JSON of the pinned data and the split")
     arguments.add_argument("--experiment", required=True, help="MLflow experiment of the run")
-    arguments.add_argument("--tags", default={}, type=json.loads, help="JSON: tags of the MLflow run, as the Airflow run's id")
+    arguments.add_argument(
+        "--tags", default={}, type=json.loads, help="JSON: tags of the MLflow run, as the Airflow run's id"
+    )
     return job.run(arguments.parse_args(argv), train_candidate)
 
 
@@ -62,7 +64,7 @@ def train_candidate(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]
     found = registry.find_candidate(arguments.experiment, key)
     if found is not None:
         job.say(f"{candidate['name']} was trained on this snapshot before: MLflow run {found.run_id}")
-        return {"name": candidate["name"], "run_id": found.run_id, "metrics": found.metrics, "is_floor": is_floor(candidate)}
+        return result(candidate, found.run_id, found.metrics)
     model = recommender(candidate["model"], candidate.get("params", {}))
     spark = session(f"candidate {candidate['name']}")
     ratings = read_ratings(spark, snapshot["ratings_version"]).persist()
@@ -71,49 +73,73 @@ def train_candidate(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]
     sides = split(pairs, index, snapshot)
     job.say(", ".join(f"{name} {n:,}" for name, n in sides.counts.items()))
 
-    started = time.monotonic()
-    fitted = model.fit(Interactions(sides.train, len(index.users), len(index.items)))
-    fit_seconds = time.monotonic() - started
-    floor = fitted if is_floor(candidate) else Popular().fit(Interactions(sides.train, len(index.users), len(index.items)))
-    ks = sorted({k for k in KS if k <= len(index.items)} | {min(snapshot["k"], len(index.items))})
-    ours = evaluate(spark, fitted, sides.train_seen, sides.held_out, ks)
-    floors = ours if is_floor(candidate) else evaluate(spark, floor, sides.train_seen, sides.held_out, ks)
-    metrics = ours.figures | {f"floor_{name}": value for name, value in floors.figures.items()}
-    metrics |= {name: float(n) for name, n in sides.counts.items()} | {"fit_seconds": fit_seconds}
-    metrics |= explicit_error(candidate, model, fitted, sides)
-    at = f"ndcg_at_{snapshot['k']}"
-    job.say(f"{candidate['name']}: {at} {metrics.get(at, float('nan')):.4f}, popularity floor {metrics.get(f'floor_{at}', float('nan')):.4f}")
-
-    final = model.fit(Interactions(pairs.select("user_index", "item_index", "rating"), len(index.users), len(index.items)))
-    popularity = np.bincount(sides.all_seen.indices, minlength=len(index.items))
-    files = RecommenderFiles(
-        user_ids=index.users,
-        item_ids=index.items,
-        titles=titles_of(spark, index, snapshot["items_version"]),
-        n_ratings=popularity.astype(np.int64),
-        user_factors=None if final.source == "popular" else final.user_factors,
-        item_factors=None if final.source == "popular" else final.item_factors,
-        seen_indptr=sides.all_seen.indptr,
-        seen_indices=sides.all_seen.indices,
-        source=final.source,
-    )
+    metrics, pictures = judge(spark, candidate, model, index, sides, snapshot["k"])
     run_id = registry.log_candidate(
         experiment=arguments.experiment,
         key=key,
         name=candidate["name"],
-        params={"model": candidate["model"], **candidate.get("params", {}), "k": snapshot["k"], "test_share": snapshot["test_share"]},
+        params={
+            "model": candidate["model"],
+            **candidate.get("params", {}),
+            "k": snapshot["k"],
+            "test_share": snapshot["test_share"],
+        },
         metrics=metrics,
-        figures=figures(candidate["name"], ours, floors, ks, sides, len(index.items)),
+        figures=pictures,
         tags={
             **arguments.tags,
             lineage.SNAPSHOT_TAG: json.dumps(snapshot, sort_keys=True),
             registry.CANDIDATE_TAG: json.dumps(candidate, sort_keys=True),
             "marquee.version": __version__,
         },
-        files=files,
+        files=learn_all(model, pairs, index, sides.all_seen, titles_of(spark, index, snapshot["items_version"])),
     )
     job.say(f"kept as MLflow run {run_id}")
+    return result(candidate, run_id, metrics)
+
+
+def result(candidate: dict[str, Any], run_id: str, metrics: dict[str, float]) -> dict[str, Any]:
+    """What the gate needs to know of a candidate."""
     return {"name": candidate["name"], "run_id": run_id, "metrics": metrics, "is_floor": is_floor(candidate)}
+
+
+def judge(
+    spark: SparkSession, candidate: dict[str, Any], model: Recommender, index: Index, sides: Sides, k: int
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Fit on the train side and compare with the test side: metrics (the floor's as `floor_...`) and pictures."""
+    known = Interactions(sides.train, len(index.users), len(index.items))
+    started = time.monotonic()
+    fitted = model.fit(known)
+    fit_seconds = time.monotonic() - started
+    ks = sorted({*KS, k})
+    ours = evaluate(spark, fitted, sides.train_seen, sides.held_out, ks)
+    floors = ours
+    if not is_floor(candidate):
+        floors = evaluate(spark, Popular().fit(known), sides.train_seen, sides.held_out, ks)
+    metrics = ours.figures | {f"floor_{name}": value for name, value in floors.figures.items()}
+    metrics |= {name: float(n) for name, n in sides.counts.items()} | {"fit_seconds": fit_seconds}
+    metrics |= explicit_error(model, fitted, sides)
+    at = f"ndcg_at_{k}"
+    job.say(f"{candidate['name']}: {at} {metrics[at]:.4f}, popularity floor {metrics[f'floor_{at}']:.4f}")
+    return metrics, figures(candidate["name"], ours, floors, ks, sides, len(index.items))
+
+
+def learn_all(model: Recommender, pairs: DataFrame, index: Index, seen: Seen, titles: pa.Array) -> RecommenderFiles:
+    """Fit on all ratings: the model that would be published."""
+    everything = pairs.select("user_index", "item_index", "rating")
+    fitted = model.fit(Interactions(everything, len(index.users), len(index.items)))
+    is_popular = fitted.source == "popular"
+    return RecommenderFiles(
+        user_ids=index.users,
+        item_ids=index.items,
+        titles=titles,
+        n_ratings=np.bincount(seen.indices, minlength=len(index.items)).astype(np.int64),
+        user_factors=None if is_popular else fitted.user_factors,
+        item_factors=None if is_popular else fitted.item_factors,
+        seen_indptr=seen.indptr,
+        seen_indices=seen.indices,
+        source=fitted.source,
+    )
 
 
 def key_of(candidate: dict[str, Any], snapshot: dict[str, Any]) -> str:
@@ -154,8 +180,8 @@ def split(pairs: DataFrame, index: Index, snapshot: dict[str, Any]) -> Sides:
     users, position = np.unique(warm_user, return_inverse=True)
     if len(users) == 0:
         raise TrainingError(
-            f"None of the {counts['test_users']} users of the test side has rated before the border, so no model can be judged: "
-            "ingest ratings over a longer time, or set another test_share."
+            f"None of the {counts['test_users']} users of the test side has rated before the border, so no model "
+            "can be judged: ingest ratings over a longer time, or set another test_share."
         )
     held_out = HeldOut(users, seen_of(position, warm_item, len(users)))
     return Sides(
@@ -168,7 +194,7 @@ def split(pairs: DataFrame, index: Index, snapshot: dict[str, Any]) -> Sides:
     )
 
 
-def explicit_error(candidate: dict[str, Any], model: Recommender, fitted: Fitted, sides: Sides) -> dict[str, float]:
+def explicit_error(model: Recommender, fitted: Fitted, sides: Sides) -> dict[str, float]:
     """RMSE on the warm test ratings, where the model predicts ratings at all."""
     if getattr(model, "implicit", True):
         return {}
@@ -183,7 +209,9 @@ def titles_of(spark: SparkSession, index: Index, items_version: int) -> pa.Array
     return pa.array([title.get(item, item) for item in index.items.to_pylist()], pa.string())
 
 
-def figures(name: str, ours: Evaluation, floors: Evaluation, ks: list[int], sides: Sides, n_items: int) -> dict[str, Any]:
+def figures(
+    name: str, ours: Evaluation, floors: Evaluation, ks: list[int], sides: Sides, n_items: int
+) -> dict[str, Any]:
     """The pictures of a run: each metric by k, and what the lists are made of, both beside the floor."""
     metric_names = sorted({metric.rsplit("_at_", 1)[0] for metric in ours.figures})
 

@@ -44,9 +44,7 @@ class Evaluation:
     recommended: np.ndarray
 
 
-def evaluate(
-    spark: SparkSession, fitted: Fitted, train: Seen, held_out: HeldOut, ks: list[int]
-) -> Evaluation:
+def evaluate(spark: SparkSession, fitted: Fitted, train: Seen, held_out: HeldOut, ks: list[int]) -> Evaluation:
     """Lists of max(ks) items for each held-out user, and every metric at each k.
 
     The catalogue that coverage is a share of are the items of the training side.

@@ -40,7 +40,9 @@ class Seen:
 
 def read_ratings(spark: SparkSession, version: int) -> DataFrame:
     """The ratings of a pinned version: of several batches' ratings of an item by a user, the latest."""
-    ratings = read_table(spark, "ratings", version, ["user_id", "item_id", "rating", "rated_at", "source_sha256", "source_line"])
+    ratings = read_table(
+        spark, "ratings", version, ["user_id", "item_id", "rating", "rated_at", "source_sha256", "source_line"]
+    )
     same_pair = Window.partitionBy("user_id", "item_id").orderBy(
         F.col("rated_at").desc(), F.col("source_sha256").desc(), F.col("source_line").desc()
     )

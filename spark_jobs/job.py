@@ -31,7 +31,8 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace, job: Callable[[argparse.Namespace, Lake], dict[str, Any]]) -> int:
     """Run the job, leave its outcome in the lake, and return the exit code.
 
-    A `MarqueeError`, also one that Spark carried out of an executor, becomes its sentence; anything else keeps its traceback.
+    A `MarqueeError`, also one that Spark carried out of an executor, becomes its sentence; anything else keeps
+    its traceback.
     """
     lake: Lake | None = None
     try:
@@ -45,7 +46,9 @@ def run(arguments: argparse.Namespace, job: Callable[[argparse.Namespace, Lake],
         carried = sentence_of(error)
         if carried is None:
             traceback.print_exc()
-            carried = outcome.Outcome(error=f"{type(error).__name__}: {str(error).strip().splitlines()[0]}", is_transient=True)
+            carried = outcome.Outcome(
+                error=f"{type(error).__name__}: {str(error).strip().splitlines()[0]}", is_transient=True
+            )
         failed = carried
     print(f"{ERROR_MARK}{failed.error}", file=sys.stderr, flush=True)
     if lake is not None:
@@ -61,5 +64,6 @@ def sentence_of(error: Exception) -> outcome.Outcome | None:
     for line in reversed(str(error).splitlines()):
         kind, colon, sentence = line.strip().partition(": ")
         if colon and kind.startswith("marquee.errors."):
-            return outcome.Outcome(error=sentence, is_transient=False)
+            # The class is all that is left of the error: what the store refused may pass, what the data is may not.
+            return outcome.Outcome(error=sentence, is_transient=kind == "marquee.errors.LakeError")
     return None

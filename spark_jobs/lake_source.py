@@ -26,9 +26,9 @@ from pyspark.sql.datasource import (
 )
 
 from expectations.contracts import TABLES
+from expectations.schema import arrow_schema, spark_ddl
 from marquee.lake import tables
 from marquee.lake.objects import Lake, lake_errors
-from expectations.schema import arrow_schema, spark_ddl
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -70,10 +70,14 @@ def normalize(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]:
     # Counted once by the readers and once by what lies in the lake: the two must agree.
     if prepared["ratings"] != counts["ratings"] or prepared["quarantine"] != counts["quarantined"]:
         raise DataError(
-            f"Batch {manifest.sha256}: {counts['ratings']} ratings and {counts['quarantined']} quarantined rows were counted, but "
-            f"{prepared['ratings']} and {prepared['quarantine']} written: run the task again, and report this if it stays."
+            f"Batch {manifest.sha256}: {counts['ratings']} ratings and {counts['quarantined']} quarantined rows were "
+            f"counted, but {prepared['ratings']} and {prepared['quarantine']} written: run the task again, and report "
+            "this if it stays."
         )
-    job.say(f"prepared {prepared['ratings']:,} ratings, {prepared['items']:,} items, {prepared['quarantine']:,} quarantined rows")
+    job.say(
+        f"prepared {prepared['ratings']:,} ratings, {prepared['items']:,} items, {prepared['quarantine']:,} "
+        "quarantined rows"
+    )
     return {"sha256": manifest.sha256, "format": manifest.format, **counts, "items_prepared": prepared["items"]}
 
 
@@ -96,7 +100,7 @@ def read_batch(spark: SparkSession, manifest: Manifest) -> DataFrame:
 
 
 def keep_latest(parsed: DataFrame) -> DataFrame:
-    """Of several ratings of an item by a user the latest stays, of several lines of an item the last; the others are marked."""
+    """Of several ratings of an item by a user the latest stays, of several lines of an item the last; mark the rest."""
     is_accepted = F.col("reason").isNull() & (F.col("kind") != "count")
     same_thing = Window.partitionBy("kind", "user_id", "item_id", is_accepted).orderBy(
         F.col("rated_at").desc(), F.col("source_line").desc(), F.col("source_file").desc()
@@ -155,7 +159,9 @@ def count(ruled: DataFrame) -> dict[str, Any]:
         "ratings": by.get(("ratings", None), 0),
         "items": by.get(("items", None), 0),
         "quarantined": sum(reasons.values()),
-        "bad_ratings": sum(n for (kind, reason), n in by.items() if kind == "ratings" and reason not in (None, SUPERSEDED)),
+        "bad_ratings": sum(
+            n for (kind, reason), n in by.items() if kind == "ratings" and reason not in (None, SUPERSEDED)
+        ),
         "reasons": dict(sorted(reasons.items())),
     }
 
@@ -164,15 +170,17 @@ def check_nothing_lost(counts: dict[str, Any]) -> None:
     """Accepted + quarantined = read, always."""
     if counts["ratings"] + counts["items"] + counts["quarantined"] != counts["read"]:
         raise DataError(
-            f"{counts['read']} rows were read, but {counts['ratings']} + {counts['items']} accepted and {counts['quarantined']} "
-            "quarantined: rows got lost; run the task again, and report this if it stays."
+            f"{counts['read']} rows were read, but {counts['ratings']} + {counts['items']} accepted and "
+            f"{counts['quarantined']} quarantined: rows got lost; run the task again, and report this if it stays."
         )
 
 
 def check_enough_is_good(ruled: DataFrame, counts: dict[str, Any], manifest: Manifest, allowed: float) -> None:
     """Stop where there is nothing to learn from, or where so much is bad that the file is not what it is taken for."""
     if counts["ratings"] + counts["bad_ratings"] == 0:
-        raise DataError(f"{manifest.name} holds no ratings (format {manifest.format}): check that it is the right file.")
+        raise DataError(
+            f"{manifest.name} holds no ratings (format {manifest.format}): check that it is the right file."
+        )
     share = counts["bad_ratings"] / (counts["ratings"] + counts["bad_ratings"])
     if share <= allowed:
         return
@@ -180,9 +188,10 @@ def check_enough_is_good(ruled: DataFrame, counts: dict[str, Any], manifest: Man
     examples = ruled.filter(is_bad).orderBy("source_file", "source_line").limit(EXAMPLES).collect()
     shown = "; ".join(f"{row['source_file']}, line {row['source_line']}: {row['sentence']}" for row in examples)
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in counts["reasons"].items() if reason != SUPERSEDED)
+    n_bad, n_all = counts["bad_ratings"], counts["ratings"] + counts["bad_ratings"]
     raise DataError(
-        f"{counts['bad_ratings']:,} of {counts['ratings'] + counts['bad_ratings']:,} ratings ({share:.1%}) break a rule, more than the "
-        f"{allowed:.1%} allowed ({reasons}): {shown}. Mend the file and ingest it again, or allow more with the parameter max_quarantined."
+        f"{n_bad:,} of {n_all:,} ratings ({share:.1%}) break a rule, more than the {allowed:.1%} allowed ({reasons}): "
+        f"{shown}. Mend the file and ingest it again, or allow more with the parameter max_quarantined."
     )
 
 

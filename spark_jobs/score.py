@@ -1,7 +1,7 @@
 """Score: the published lists of every user, by a pinned version of the registered model, into the lake.
 
-The model's users are the users of the data that it was trained on; every one of them gets k items that they have not rated,
-fewer only where the catalogue has no more.
+The model's users are the users of the data that it was trained on; every one of them gets k items that they have not
+rated, fewer only where the catalogue has no more.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from expectations.contracts import RECOMMENDATIONS
+from expectations.schema import arrow_schema, spark_ddl
 from marquee import registry
 from marquee.errors import TrainingError
 from marquee.lake.objects import Lake
@@ -23,7 +24,6 @@ from spark_jobs import job
 from spark_jobs.interactions import Seen
 from spark_jobs.lake_source import prepare_table
 from spark_jobs.models.base import Fitted
-from expectations.schema import arrow_schema, spark_ddl
 from spark_jobs.scoring import map_lists
 from spark_jobs.session import session
 
@@ -42,7 +42,9 @@ def score(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]:
         files = registry.load_files(arguments.model, arguments.version, Path(folder))
     n_users, n_items = len(files.user_ids), len(files.item_ids)
     if files.user_factors is None or files.item_factors is None:
-        fitted = Fitted(files.source, np.ones((n_users, 1), np.float32), files.n_ratings.astype(np.float32).reshape(-1, 1))
+        fitted = Fitted(
+            files.source, np.ones((n_users, 1), np.float32), files.n_ratings.astype(np.float32).reshape(-1, 1)
+        )
     else:
         fitted = Fitted(files.source, files.user_factors, files.item_factors)
     spark = session(f"score {arguments.model} {arguments.version}")
@@ -62,7 +64,9 @@ def score(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]:
             pa.array(scores.ravel()[is_there]),
             pa.repeat(pa.scalar(source), int(is_there.sum())),
         ]
-        return pa.RecordBatch.from_arrays([column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+        return pa.RecordBatch.from_arrays(
+            [column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+        )
 
     everybody = np.arange(n_users)
     seen = Seen(files.seen_indptr, files.seen_indices)
@@ -72,8 +76,8 @@ def score(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]:
     due = int(np.minimum(n_unseen, k).sum())
     if prepared.rows != due:
         raise TrainingError(
-            f"{prepared.rows:,} recommendations were written where {due:,} are due (k = {k} for each of {n_users:,} users, fewer "
-            "where less is unseen): run the task again, and report this if it stays."
+            f"{prepared.rows:,} recommendations were written where {due:,} are due (k = {k} for each of {n_users:,} "
+            "users, fewer where less is unseen): run the task again, and report this if it stays."
         )
     job.say(f"{prepared.rows:,} recommendations for {n_users:,} users out of {n_items:,} items, from {source}")
     n_short = int((n_unseen < k).sum())

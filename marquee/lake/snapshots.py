@@ -21,8 +21,9 @@ def pin(
         k: length of the lists that models are compared by.
 
     Returns:
-        `ratings_version`, `items_version`, `n_ratings`, `raw_sha256` (of the batches in that version), `ingest_run_ids`,
-        `test_share`, `k`, `border` (microseconds since 1970, UTC) and `border_time` (the same for people).
+        `ratings_version`, `items_version`, `n_ratings`, `raw_sha256` (of the batches in that version),
+        `ingest_run_ids`, `test_share`, `k`, `border` (microseconds since 1970, UTC) and `border_time` (the same for
+        people).
 
     Raises:
         LakeError: a table or version does not exist.

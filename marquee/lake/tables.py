@@ -2,8 +2,8 @@
 
 A Spark job *prepares* a batch: its Parquet parts lie under the table's folder, and one JSON object lists them, but
 no version of the table holds them yet. Validation reads the prepared parts. Only then are they *committed*, as one
-Delta commit that carries the batch as an application transaction, so that the same batch is never in twice. A job that dies
-leaves parts that nobody reads; Delta's own vacuum takes them.
+Delta commit that carries the batch as an application transaction, so that the same batch is never in twice. A job
+that dies leaves parts that nobody reads; Delta's own vacuum takes them.
 
 (This is Write-Audit-Publish on plain Delta: an uncommitted file is invisible to every reader of the protocol.)
 """
@@ -109,7 +109,8 @@ def open_table(lake: Lake, table: str, version: int | None = None) -> DeltaTable
             return DeltaTable(lake.uri(folder(table)), version=version, storage_options=lake.storage_options())
         except TableNotFoundError:
             raise LakeError(
-                f"Table {table}{at} does not exist at {lake.uri(folder(table))}: ingest ratings first (marquee ingest SOURCE)."
+                f"Table {table}{at} does not exist at {lake.uri(folder(table))}: "
+                "ingest ratings first (marquee ingest SOURCE)."
             ) from None
         except DeltaError as error:
             if version is None:

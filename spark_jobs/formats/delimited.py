@@ -61,7 +61,10 @@ class Block:
 
 
 def read(
-    stream: BinaryIO, dialect: Dialect, names: Sequence[str] | None, check_header: Callable[[list[str]], list[str]] | None = None
+    stream: BinaryIO,
+    dialect: Dialect,
+    names: Sequence[str] | None,
+    check_header: Callable[[list[str]], list[str]] | None = None,
 ) -> Iterator[Block]:
     """Blocks of rows of a file.
 
@@ -99,7 +102,9 @@ def whole_lines(stream: BinaryIO) -> Iterator[bytes]:
             rest.append(piece)
             held += len(piece)
             if held > LONGEST_LINE_BYTES:
-                raise DataError("A line is longer than 64 MB: this is no text file of one row a line; check what the file is.")
+                raise DataError(
+                    "A line is longer than 64 MB: this is no text file of one row a line; check what the file is."
+                )
             continue
         yield b"".join((*rest, piece[:cut]))
         rest, held = [piece[cut:]], len(piece) - cut
@@ -140,7 +145,9 @@ def parse_line(line: str, dialect: Dialect) -> list[str] | None:
         return None
 
 
-def _decode(lines: list[bytes], numbers: np.ndarray, encoding: str, is_row: np.ndarray, bad: list[BadLine]) -> list[str]:
+def _decode(
+    lines: list[bytes], numbers: np.ndarray, encoding: str, is_row: np.ndarray, bad: list[BadLine]
+) -> list[str]:
     try:
         return b"\n".join(lines).decode(encoding).split("\n") if lines else []
     except UnicodeDecodeError:
@@ -158,7 +165,7 @@ def _decode(lines: list[bytes], numbers: np.ndarray, encoding: str, is_row: np.n
 
 
 def _fast(kept: list[str], dialect: Dialect, names: Sequence[str]) -> tuple[dict[str, pa.Array] | None, np.ndarray]:
-    """Arrow's parser over all lines at once; no columns where quotes run over line ends, so that numbers can't be told."""
+    """Arrow's parser over all lines at once; no columns where quotes run over line ends: lines can't be told then."""
     is_good = np.ones(len(kept), bool)
     if not kept:
         return {name: pa.array([], pa.string()) for name in names}, is_good
@@ -197,5 +204,9 @@ def _line_by_line(kept: list[str], dialect: Dialect, names: Sequence[str]) -> tu
 def _why_bad(line: str, number: int, dialect: Dialect, names: Sequence[str]) -> BadLine:
     fields = parse_line(line, dialect)
     if fields is None:
-        return BadLine(number, "unreadable_line", "a quoted field is not closed, or has text behind its closing quote", line)
-    return BadLine(number, "wrong_field_count", f"{len(fields)} fields where {len(names)} are due ({', '.join(names)})", line)
+        return BadLine(
+            number, "unreadable_line", "a quoted field is not closed, or has text behind its closing quote", line
+        )
+    return BadLine(
+        number, "wrong_field_count", f"{len(fields)} fields where {len(names)} are due ({', '.join(names)})", line
+    )

@@ -35,8 +35,9 @@ PARSED = pa.schema(
     ]
 )
 PARSED_DDL = (
-    "kind string, user_id string, item_id string, rating double, rated_at timestamp, title string, genres array<string>, "
-    "source_sha256 string, source_file string, source_line bigint, reason string, sentence string, raw string"
+    "kind string, user_id string, item_id string, rating double, rated_at timestamp, title string, "
+    "genres array<string>, source_sha256 string, source_file string, source_line bigint, reason string, "
+    "sentence string, raw string"
 )
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 NOT_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
@@ -62,13 +63,15 @@ class Rule:
 
 
 def ratings(blocks: Iterator[Block], received: Received, rating_range: tuple[float, float]) -> Iterator[pa.RecordBatch]:
-    """Checked ratings of blocks with the columns `user_id`, `item_id`, `rating`, `rated_at` (seconds since 1970, UTC)."""
+    """Checked ratings of blocks with the columns `user_id`, `item_id`, `rating`, `rated_at` (seconds since 1970)."""
     low, high = rating_range
     latest = int(received.at.timestamp())
     n_read = 0
     for block in blocks:
         n_read += block.n_read
-        user, item, rating_text, time_text = (block.columns[name] for name in ("user_id", "item_id", "rating", "rated_at"))
+        user, item, rating_text, time_text = (
+            block.columns[name] for name in ("user_id", "item_id", "rating", "rated_at")
+        )
         rating, is_number, is_finite = numbers(rating_text)
         seconds, is_time = whole_numbers(time_text)
         rules = [
@@ -83,11 +86,17 @@ def ratings(blocks: Iterator[Block], received: Received, rating_range: tuple[flo
                 said("rating", rating_text, f"is outside {low:g} to {high:g}"),
             ),
             missing("rated_at", time_text),
-            Rule("bad_time", ~(is_time & (seconds >= 0)), said("rated_at", time_text, "is not in whole seconds since 1970")),
+            Rule(
+                "bad_time",
+                ~(is_time & (seconds >= 0)),
+                said("rated_at", time_text, "is not in whole seconds since 1970"),
+            ),
             Rule(
                 "future_time",
                 seconds > latest,
-                said("rated_at", time_text, f"is later than the file was received ({received.at:%Y-%m-%d %H:%M:%S} UTC)"),
+                said(
+                    "rated_at", time_text, f"is later than the file was received ({received.at:%Y-%m-%d %H:%M:%S} UTC)"
+                ),
             ),
             too_long("user_id", user),
             too_long("item_id", item),
@@ -110,9 +119,7 @@ def ratings(blocks: Iterator[Block], received: Received, rating_range: tuple[flo
     yield _count(n_read, received)
 
 
-def items(
-    blocks: Iterator[Block], received: Received, genres: Callable[[Block], pa.Array]
-) -> Iterator[pa.RecordBatch]:
+def items(blocks: Iterator[Block], received: Received, genres: Callable[[Block], pa.Array]) -> Iterator[pa.RecordBatch]:
     """Checked items of blocks with the columns `item_id` and `title`, and whatever `genres` reads its lists from."""
     n_read = 0
     for block in blocks:
@@ -191,7 +198,9 @@ def _out(
 
 
 def _bad(kind: str, bad: list[BadLine], received: Received) -> pa.RecordBatch:
-    columns = {name: pa.array([getattr(line, name) for line in bad], pa.string()) for name in ("reason", "sentence", "raw")}
+    columns = {
+        name: pa.array([getattr(line, name) for line in bad], pa.string()) for name in ("reason", "sentence", "raw")
+    }
     return _batch(kind, len(bad), received, pa.array([line.line for line in bad], pa.int64()), columns)
 
 

@@ -24,4 +24,6 @@ def recommender(name: str, params: dict[str, Any]) -> Recommender:
     try:
         return RECOMMENDERS[name](**params)
     except TypeError as error:
-        raise TrainingError(f"Recommender {name!r} does not take these parameters ({error}): mend the candidate.") from None
+        raise TrainingError(
+            f"Recommender {name!r} does not take these parameters ({error}): mend the candidate."
+        ) from None

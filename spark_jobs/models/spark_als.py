@@ -1,8 +1,8 @@
 """Alternating least squares by Spark ML.
 
 Implicit: Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (ICDM 2008), with confidence
-1 + alpha |rating|. Explicit: Zhou et al., "Large-scale Parallel Collaborative Filtering for the Netflix Prize" (2008). In both
-the regularization is scaled by the number of ratings of a user or an item, as Spark ML does.
+1 + alpha |rating|. Explicit: Zhou et al., "Large-scale Parallel Collaborative Filtering for the Netflix Prize" (2008).
+In both the regularization is scaled by the number of ratings of a user or an item, as Spark ML does.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class SparkALS:
             ("alpha", self.alpha, self.alpha >= 0, "0 or more"),
         ):
             if not is_allowed:
-                raise TrainingError(f"Parameter {name} of spark-als is {value}; it may be {allowed}: mend the candidate.")
+                raise TrainingError(
+                    f"Parameter {name} of spark-als is {value}; it may be {allowed}: mend the candidate."
+                )
 
     def fit(self, interactions: Interactions) -> Fitted:
         als = ALS(

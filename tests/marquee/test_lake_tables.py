@@ -99,13 +99,15 @@ def test_two_writers_of_one_batch_leave_it_once(fresh_lake: Lake) -> None:
 
 def test_upsert_replaces_rows_of_the_same_key(fresh_lake: Lake) -> None:
     tables.upsert(fresh_lake, prepare(fresh_lake, "t", "a", {"x": 1, "y": 2}), SCHEMA, key="item_id", metadata={})
-    version = tables.upsert(fresh_lake, prepare(fresh_lake, "t", "b", {"y": 5, "z": 3}), SCHEMA, key="item_id", metadata={})
+    version = tables.upsert(
+        fresh_lake, prepare(fresh_lake, "t", "b", {"y": 5, "z": 3}), SCHEMA, key="item_id", metadata={}
+    )
     assert rows(fresh_lake, "t", version) == {"x": 1, "y": 5, "z": 3}
     assert rows(fresh_lake, "t", 0) == {"x": 1, "y": 2}
 
 
 def test_what_is_not_there_is_said(fresh_lake: Lake) -> None:
-    with pytest.raises(LakeError, match="Table t does not exist .* ingest ratings first"):
+    with pytest.raises(LakeError, match=r"Table t does not exist .* ingest ratings first"):
         tables.open_table(fresh_lake, "t")
     with pytest.raises(LakeError, match="Batch a has no prepared parts of table t"):
         tables.load_prepared(fresh_lake, "t", "a")

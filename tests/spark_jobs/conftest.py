@@ -26,7 +26,11 @@ def spark(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spar
         patch.setenv("PYSPARK_PYTHON", sys.executable)
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         patch.setenv("PYTHONPATH", str(Path(__file__).parent.parent.parent))
-        patch.setenv("PYSPARK_SUBMIT_ARGS", f"--master local[2] --driver-memory 1g --conf spark.ui.enabled=false --conf spark.sql.shuffle.partitions=2 --conf spark.local.dir={folder} pyspark-shell")
+        patch.setenv(
+            "PYSPARK_SUBMIT_ARGS",
+            "--master local[2] --driver-memory 1g --conf spark.ui.enabled=false --conf spark.sql.shuffle.partitions=2 "
+            f"--conf spark.local.dir={folder} pyspark-shell",
+        )
         patch.chdir(folder)
         started = session("tests")
         yield started

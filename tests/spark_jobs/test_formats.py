@@ -23,7 +23,9 @@ HEADER = b"userId,movieId,rating,timestamp\n"
 
 def read(data: bytes, kind: str = "ratings", data_format: str = "movielens-csv") -> list[dict]:
     batches = READERS[data_format, kind](io.BytesIO(data), RECEIVED)
-    return sorted(pa.Table.from_batches(batches, PARSED).to_pylist(), key=lambda row: (row["kind"] == "count", row["source_line"]))
+    return sorted(
+        pa.Table.from_batches(batches, PARSED).to_pylist(), key=lambda row: (row["kind"] == "count", row["source_line"])
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,10 @@ def test_each_rule(line: bytes, reason: str | None, words: str | None) -> None:
     assert row["reason"] == reason
     assert words is None or words in row["sentence"]
     assert row["raw"] == line.decode("utf-8", errors="backslashreplace")
-    assert [other["reason"] for other in rows if other["kind"] == "ratings" and other["source_line"] != 3] == [None, None]
+    assert [other["reason"] for other in rows if other["kind"] == "ratings" and other["source_line"] != 3] == [
+        None,
+        None,
+    ]
     assert (rows[-1]["kind"], rows[-1]["source_line"]) == ("count", 3)
 
 
@@ -70,12 +75,21 @@ def test_typed_values_and_ids_as_they_came() -> None:
     assert row["rated_at"] == datetime(2000, 7, 30, 18, 45, 3, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("data", [b"\xef\xbb\xbf" + HEADER, HEADER.replace(b"\n", b"\r\n"), HEADER.lower(), b"timestamp,rating,movieId,userId\n"])
+@pytest.mark.parametrize(
+    "data",
+    [b"\xef\xbb\xbf" + HEADER, HEADER.replace(b"\n", b"\r\n"), HEADER.lower(), b"timestamp,rating,movieId,userId\n"],
+)
 def test_header_variants(data: bytes) -> None:
     ends, columns = (b"\r\n" if b"\r\n" in data else b"\n"), data.strip().split(b",")
     line = b"100,5.0,2,1" if columns[0] == b"timestamp" else b"1,2,5.0,100"
     row = read(data + line + ends)[0]
-    assert (row["user_id"], row["item_id"], row["rating"], row["source_line"], row["reason"]) == ("1", "2", 5.0, 2, None)
+    assert (row["user_id"], row["item_id"], row["rating"], row["source_line"], row["reason"]) == (
+        "1",
+        "2",
+        5.0,
+        2,
+        None,
+    )
 
 
 def test_blank_lines_are_no_rows_but_count_as_lines() -> None:
@@ -104,7 +118,10 @@ def test_stray_quotes_break_only_their_own_lines() -> None:
 
 
 def test_items_of_movielens_csv() -> None:
-    rows = read(b'movieId,title,genres\n1,"Shop, The (1940)",Comedy|Romance\n2,Alien,(no genres listed)\n,Nameless,Drama\n', "items")
+    rows = read(
+        b'movieId,title,genres\n1,"Shop, The (1940)",Comedy|Romance\n2,Alien,(no genres listed)\n,Nameless,Drama\n',
+        "items",
+    )
     assert [(row["item_id"], row["title"], row["genres"], row["reason"]) for row in rows[:3]] == [
         ("1", "Shop, The (1940)", ["Comedy", "Romance"], None),
         ("2", "Alien", [], None),
@@ -114,7 +131,9 @@ def test_items_of_movielens_csv() -> None:
 
 def test_movielens_100k() -> None:
     flags = b"|".join(b"1" if at in (1, 18) else b"0" for at in range(19))
-    item = read("7|Les Misérables (1995)|01-Jan-1995||http://x|".encode("latin-1") + flags + b"\n", "items", "movielens-100k")[0]
+    item = read(
+        "7|Les Misérables (1995)|01-Jan-1995||http://x|".encode("latin-1") + flags + b"\n", "items", "movielens-100k"
+    )[0]
     assert (item["title"], item["genres"], item["reason"]) == ("Les Misérables (1995)", ["Action", "Western"], None)
     rating = read(b"196\t242\t3\t881250949\n", data_format="movielens-100k")[0]
     assert (rating["user_id"], rating["item_id"], rating["rating"], rating["source_line"]) == ("196", "242", 3.0, 1)
@@ -140,7 +159,9 @@ def test_every_line_comes_out_once_whatever_is_in_it(lines: list[list[str]], quo
         def read(self, _: int | None = -1) -> bytes:
             return super().read(size)
 
-    blocks: Iterator[delimited.Block] = delimited.read(Slow(text.getvalue().encode()), delimited.Dialect(","), ["a", "b", "c"])
+    blocks: Iterator[delimited.Block] = delimited.read(
+        Slow(text.getvalue().encode()), delimited.Dialect(","), ["a", "b", "c"]
+    )
     seen: dict[int, str] = {}
     for block in blocks:
         values = zip(*(block.columns[name].to_pylist() for name in "abc"), strict=True)
@@ -150,7 +171,9 @@ def test_every_line_comes_out_once_whatever_is_in_it(lines: list[list[str]], quo
         for bad in block.bad:
             assert len(lines[bad.line - 1]) != 3
             seen[bad.line] = bad.raw
-    assert seen == {number: line for number, line in enumerate(written, 1) if line.removeprefix("\ufeff" if number == 1 else "")}
+    assert seen == {
+        number: line for number, line in enumerate(written, 1) if line.removeprefix("\ufeff" if number == 1 else "")
+    }
 
 
 def test_the_real_files_are_read_whole(shared_data: Path) -> None:
@@ -161,5 +184,7 @@ def test_the_real_files_are_read_whole(shared_data: Path) -> None:
         ("ml-100k/u.item", "movielens-100k", "items", 1_682),
     ):
         with (shared_data / file).open("rb") as stream:
-            table = pa.Table.from_batches(READERS[data_format, kind](stream, Received("ab" * 32, file, datetime(2026, 1, 1, tzinfo=UTC))))
+            table = pa.Table.from_batches(
+                READERS[data_format, kind](stream, Received("ab" * 32, file, datetime(2026, 1, 1, tzinfo=UTC)))
+            )
         assert table["reason"].null_count == table.num_rows == n + 1

@@ -66,7 +66,10 @@ def test_every_row_is_in_exactly_one_table(spark: SparkSession, lake: Lake, tmp_
         "11": ("Heat", ["Crime"]),
         "12": ("12", []),
     }
-    quarantine = sorted((row["source_file"], row["source_line"], row["reason"], row["raw"]) for row in prepared(lake, "quarantine", batch))
+    quarantine = sorted(
+        (row["source_file"], row["source_line"], row["reason"], row["raw"])
+        for row in prepared(lake, "quarantine", batch)
+    )
     assert [(line, reason, raw) for _, line, reason, raw in quarantine] == [
         (2, "superseded", "10,Alien,Horror|Sci-Fi"),
         (2, "superseded", "1,10,4.0,100"),
@@ -78,11 +81,16 @@ def test_every_row_is_in_exactly_one_table(spark: SparkSession, lake: Lake, tmp_
 @pytest.mark.parametrize(
     ("ratings", "words"),
     [
-        ("1,10,bad,100\n1,11,4.0,100\n", "1 of 2 ratings (50.0%) break a rule, more than the 1.0% allowed (1 rating_not_a_number): "),
+        (
+            "1,10,bad,100\n1,11,4.0,100\n",
+            "1 of 2 ratings (50.0%) break a rule, more than the 1.0% allowed (1 rating_not_a_number): ",
+        ),
         ("", "holds no ratings"),
     ],
 )
-def test_a_batch_that_is_mostly_bad_is_refused(spark: SparkSession, lake: Lake, tmp_path: Path, ratings: str, words: str) -> None:
+def test_a_batch_that_is_mostly_bad_is_refused(
+    spark: SparkSession, lake: Lake, tmp_path: Path, ratings: str, words: str
+) -> None:
     code, left, _ = run(lake, write(tmp_path / "bad", ratings))
     assert code == 1
     assert words in left.error
@@ -98,12 +106,19 @@ def test_an_executors_sentence_arrives(spark: SparkSession, lake: Lake, tmp_path
     assert left.error.startswith("ratings.csv, line 1: no column 'rating'; unknown column 'stars'.")
 
 
-def test_the_real_data_as_folder_and_as_archive(spark: SparkSession, lake: Lake, shared_data: Path, tmp_path: Path) -> None:
+def test_the_real_data_as_folder_and_as_archive(
+    spark: SparkSession, lake: Lake, shared_data: Path, tmp_path: Path
+) -> None:
     small = shared_data / "ml-latest-small"
     _, folder, of_folder = run(lake, small)
     _, archive, of_archive = run(lake, small / "ml-latest-small.zip")
     for left in (folder, archive):
-        assert (left.result["read"], left.result["ratings"], left.result["items"], left.result["quarantined"]) == (110_578, 100_836, 9_742, 0)
+        assert (left.result["read"], left.result["ratings"], left.result["items"], left.result["quarantined"]) == (
+            110_578,
+            100_836,
+            9_742,
+            0,
+        )
     key = ("user_id", "item_id", "rating", "rated_at", "source_line")
     assert {tuple(row[name] for name in key) for row in prepared(lake, "ratings", of_folder)} == {
         tuple(row[name] for name in key) for row in prepared(lake, "ratings", of_archive)
