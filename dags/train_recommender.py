@@ -55,7 +55,7 @@ From a shell: `marquee train`.
             0.05, type="number", minimum=0, title="Regularization", description="Scaled by the number of ratings"
         ),
         "alpha": Param(
-            1.0, type="number", minimum=0, title="Alpha", description="Implicit only: confidence is 1 + alpha x rating"
+            0.3, type="number", minimum=0, title="Alpha", description="Implicit only: confidence is 1 + alpha x rating"
         ),
         "test_share": Param(
             0.2,

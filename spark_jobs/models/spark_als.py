@@ -21,10 +21,10 @@ from spark_jobs.models.base import Fitted, Interactions
 class SparkALS:
     """The parameters have Spark ML's meaning; `implicit` is its `implicitPrefs`, `regularization` its `regParam`."""
 
-    rank: int = 32
+    rank: int = 16
     iterations: int = 10
     regularization: float = 0.05
-    alpha: float = 1.0
+    alpha: float = 0.3
     implicit: bool = True
     seed: int = 42
 
