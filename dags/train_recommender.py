@@ -70,6 +70,10 @@ From a shell: `marquee train`.
 ) as dag:
     pinned = snapshot()
     results = SparkJobOperator.partial(
-        task_id="candidate", job="candidate", execution_timeout=SPARK_TIMEOUT, max_active_tis_per_dag=SPARK_JOBS_AT_ONCE
+        task_id="candidate",
+        job="candidate",
+        map_index_template="{{ task.arguments['candidate']['name'] }}",
+        max_active_tis_per_dag=SPARK_JOBS_AT_ONCE,
+        execution_timeout=SPARK_TIMEOUT,
     ).expand(arguments=candidates(pinned))
     register.override(outlets=[CHAMPION])(gate(results.output, pinned), pinned)
