@@ -1,9 +1,10 @@
 """Ingest ratings: a file, folder, archive or URL of ratings becomes a validated version of the lake's tables."""
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
 from plugins.assets import RATINGS
 from plugins.defaults import DEFAULT_ARGS, SPARK_TIMEOUT
+from plugins.forms import INGEST_FORM
 from plugins.ingest import accept, is_new, stage
 from plugins.spark_job import SparkJobOperator
 from plugins.validate import ValidateOperator
@@ -25,35 +26,7 @@ From a shell: `marquee ingest SOURCE`.
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
     tags=["marquee", "data"],
-    params={
-        "source": Param(
-            type="string", minLength=1, title="Source", description="A path, folder, archive (zip, tar) or URL"
-        ),
-        "format": Param(
-            "auto", enum=["auto", "movielens-csv", "movielens-100k"], title="Format", description="auto: by the names"
-        ),
-        "mode": Param(
-            "append",
-            enum=["append", "replace"],
-            title="Mode",
-            description="append: add to the ratings there are; replace: these become all there is (old versions stay)",
-        ),
-        "sha256": Param(
-            "",
-            type="string",
-            pattern="^([0-9a-f]{64})?$",
-            title="Checksum",
-            description="Refuse other bytes than these",
-        ),
-        "max_quarantined": Param(
-            0.01,
-            type="number",
-            minimum=0,
-            maximum=1,
-            title="Bad rows allowed",
-            description="Stop above this share of bad ratings",
-        ),
-    },
+    params=INGEST_FORM,
 ) as dag:
     staged = stage(source="{{ params.source }}", format="{{ params.format }}", sha256="{{ params.sha256 }}")
     new = is_new(staged, mode="{{ params.mode }}")

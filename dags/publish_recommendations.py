@@ -1,9 +1,10 @@
 """Publish recommendations: the champion's lists for every user, checked, as tables that answer SQL."""
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
 from plugins.assets import CHAMPION, RELEASE
 from plugins.defaults import DEFAULT_ARGS, SPARK_TIMEOUT
+from plugins.forms import PUBLISH_FORM
 from plugins.publishing import pin, release
 from plugins.spark_job import SparkJobOperator
 from plugins.validate import ValidateOperator
@@ -27,23 +28,7 @@ Runs when the asset `champion` is announced. From a shell: `marquee publish`, th
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
     tags=["marquee", "serving"],
-    params={
-        "model_version": Param(
-            "",
-            type="string",
-            pattern="^[0-9]*$",
-            title="Model version",
-            description="Empty: the version that is champion",
-        ),
-        "k": Param(
-            None,
-            type=["null", "integer"],
-            minimum=1,
-            maximum=1000,
-            title="k",
-            description="Empty: the setting serving.k",
-        ),
-    },
+    params=PUBLISH_FORM,
 ) as dag:
     pinned = pin()
     scored = SparkJobOperator(

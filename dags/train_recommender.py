@@ -1,9 +1,10 @@
 """Train a recommender: candidates compared on one pinned snapshot, the best of them registered as champion."""
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
 from plugins.assets import CHAMPION
 from plugins.defaults import DEFAULT_ARGS, SPARK_JOBS_AT_ONCE, SPARK_TIMEOUT
+from plugins.forms import TRAIN_FORM
 from plugins.schedules import training_schedule
 from plugins.spark_job import SparkJobOperator
 from plugins.training import candidates, gate, register, snapshot
@@ -28,45 +29,7 @@ From a shell: `marquee train`.
     max_active_runs=1,
     default_args=DEFAULT_ARGS,
     tags=["marquee", "model"],
-    params={
-        "k": Param(
-            10,
-            type="integer",
-            minimum=1,
-            maximum=1000,
-            title="k",
-            description="Length of the lists that models are compared by",
-        ),
-        "feedback": Param(
-            "implicit",
-            enum=["implicit", "explicit"],
-            title="Feedback",
-            description="implicit: a rating tells that a user chose an item; explicit: it is a number to predict",
-        ),
-        "ranks": Param(
-            [16, 32],
-            type="array",
-            items={"type": "integer", "minimum": 1, "maximum": 1024},
-            title="Ranks",
-            description="Factors; one candidate each",
-        ),
-        "iterations": Param(10, type="integer", minimum=1, maximum=1000, title="Iterations"),
-        "regularization": Param(
-            0.05, type="number", minimum=0, title="Regularization", description="Scaled by the number of ratings"
-        ),
-        "alpha": Param(
-            0.3, type="number", minimum=0, title="Alpha", description="Implicit only: confidence is 1 + alpha x rating"
-        ),
-        "test_share": Param(
-            0.2,
-            type="number",
-            exclusiveMinimum=0,
-            exclusiveMaximum=1,
-            title="Test share",
-            description="Share of the ratings, the latest, to test on",
-        ),
-        "seed": Param(42, type="integer", title="Seed"),
-    },
+    params=TRAIN_FORM,
 ) as dag:
     pinned = snapshot()
     results = SparkJobOperator.partial(
