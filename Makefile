@@ -11,7 +11,7 @@ export SOURCE
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow up down status lock
+.PHONY: help setup demo test test-slow up down status lock lint-docker
 
 help: ## list what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -40,8 +40,13 @@ down: $(STAMP) ## end the services
 status: $(STAMP) ## show the services, the DAGs and the release
 	@$(BIN)/marquee status
 
+lint-docker: ## check docker/ (needs npx; hadolint where it is installed)
+	npx --yes dclint@3.1.0 -c docker/.dclintrc.yaml --max-warnings 0 docker/compose.yaml
+	@! command -v hadolint >/dev/null || hadolint docker/Dockerfile
+
 lock: ## resolve requirements.in anew into requirements.txt, for all Pythons and systems, with hashes (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade requirements.in -o requirements.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes -c requirements.txt docker/requirements.in -o docker/requirements.txt
 
 # Two steps, so that a stopped installation is taken up where it was; the stamp comes last.
 $(STAMP): requirements.txt pyproject.toml

@@ -108,7 +108,7 @@ def main(command: list[str], secrets_folder: Path = SECRETS, private_folder: Pat
     os.umask(0o022)
     os.environ.update(variables(secrets, os.environ))
     try:
-        os.execvp(command[0], command)
+        os.execvp(command[0], command)  # noqa: S606 - a list, and no shell is wanted
     except OSError as error:
         sys.exit(f"The command {command[0]} can't be started ({error.strerror}): name one that the image has.")
 

@@ -12,14 +12,22 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import psycopg2
+import psycopg2  # type: ignore[import-untyped]
 from psycopg2 import sql
+
+from marquee.errors import MarqueeError
 
 SUPERUSER_PASSWORD = Path("/run/secrets/postgres_password")
 AUTH = "mlflow_auth"
 
 
 def main() -> None:
+    """Databases, tables, buckets, in this order.
+
+    Raises:
+        KeyError: a variable that compose.yaml sets is missing.
+        psycopg2.Error, CalledProcessError, MarqueeError: a server refuses.
+    """
     urls = {name: os.environ[name] for name in ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "MLFLOW_BACKEND_STORE_URI")}
     password = SUPERUSER_PASSWORD.read_text(encoding="utf-8").rstrip("\r\n")
     server = psycopg2.connect(user="postgres", password=password, dbname="postgres")  # host and port: PGHOST, PGPORT
@@ -58,7 +66,7 @@ def make_database(server: psycopg2.extensions.connection, name: str, owner: str)
 
 
 def migrate_mlflow(url: str) -> None:
-    """MLflow's tables at the version of the installed MLflow; its server makes the first ones of a new database itself."""
+    """MLflow's tables at the version of the installed MLflow; in a new database its server makes them itself."""
     from mlflow.db import commands as tracking
     from mlflow.server.auth.db.cli import commands as auth
     from sqlalchemy import create_engine, inspect
@@ -75,6 +83,7 @@ def migrate_mlflow(url: str) -> None:
 
 
 def make_buckets() -> None:
+    """The lake's bucket and MLflow's, where they are missing."""
     from marquee.lake.objects import Lake
     from marquee.settings import settings
 
@@ -93,5 +102,5 @@ if __name__ == "__main__":
         main()
     except KeyError as error:
         sys.exit(f"Variable {error.args[0]} is missing: start this by compose.yaml, which sets it.")
-    except (psycopg2.Error, subprocess.CalledProcessError, OSError) as error:
+    except (psycopg2.Error, subprocess.CalledProcessError, OSError, MarqueeError) as error:
         sys.exit(f"The servers can't be prepared ({str(error).strip()}): mend that, then `docker compose up` again.")
