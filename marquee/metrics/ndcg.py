@@ -32,7 +32,8 @@ def ndcg(is_hit: Hits, n_relevant: Counts, k: int) -> Values:
         ValueError: as `lists.top`.
     """
     discount = 1.0 / np.log2(np.arange(2, k + 2))
-    dcg = top(is_hit, n_relevant, k) @ discount
+    # Summed row by row: a matrix product's last bit depends on the rows around, and so on the order of the users.
+    dcg = np.where(top(is_hit, n_relevant, k), discount, 0.0).sum(axis=1)
     ideal = np.cumsum(discount)[np.clip(n_relevant, 1, k) - 1]
     # The sums run in different orders, so that an ideal list may come out one rounding above 1.
     return per_user(np.minimum(dcg / ideal, 1.0), n_relevant)

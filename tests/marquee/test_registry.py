@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -29,75 +25,21 @@ from marquee.recommender_files import RecommenderFiles
 EXPERIMENT = "tests"
 
 
-@dataclass(frozen=True)
-class Server:
-    uri: str
-    password: str
-
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("mlflow")
-    password, port = secrets.token_urlsafe(16), free_port()
-    config = folder / "auth.ini"
-    config.write_text(
-        "[mlflow]\ndefault_permission = NO_PERMISSIONS\nadmin_username = admin\n"
-        f"database_uri = sqlite:///{folder}/auth.db\n"
-        "auth_cache_ttl_seconds = 600\n"  # else each request computes the password's slow hash
-        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
-    )
-    environment = {
-        **os.environ,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_AUTH_CONFIG_PATH": str(config),
-        "MLFLOW_AUTH_ADMIN_PASSWORD": password,
-        "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(16),
-    }
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    command += ["--artifacts-destination", str(folder / "artifacts"), "--app-name", "basic-auth"]
-    log = (folder / "server.log").open("w")
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
-    uri = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(f"{uri}/health", process, folder / "server.log")
-        yield Server(uri, password)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        log.close()
-
-
-def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 90
-    while time.monotonic() < until:
-        assert process.poll() is None, log.read_text()
-        try:
-            if httpx.get(address, timeout=5).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.2)
-    raise AssertionError(f"{address} does not answer:\n{log.read_text()}")
-
-
 @pytest.fixture(autouse=True)
-def client(server: Server, monkeypatch: pytest.MonkeyPatch) -> Any:
+def client(mlflow_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Any:
     import mlflow
 
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", server.password)
+    for name, value in mlflow_server.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    return mlflow.MlflowClient(server.uri)
+    return mlflow.MlflowClient(mlflow_server["MLFLOW_TRACKING_URI"])
 
 
 def files(seed: int = 0, n_users: int = 5, n_items: int = 12, rank: int = 3) -> RecommenderFiles:

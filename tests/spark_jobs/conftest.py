@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from expectations.contracts import TABLES
+from expectations.schema import arrow_schema
 from marquee.java import java_home
+from marquee.lake import tables
 from marquee.lake.objects import Lake
 
 
@@ -35,3 +41,27 @@ def spark(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spar
         started = session("tests")
         yield started
         started.stop()
+
+
+@pytest.fixture
+def tracked(mlflow_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The jobs' MLflow client finds the test server."""
+    for name, value in mlflow_server.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+@pytest.fixture(scope="session")
+def commit_rows(lake: Lake) -> Callable[..., int]:
+    """A function (table, batch, rows, mode="replace") that commits rows to a table and returns the version."""
+
+    def commit(table: str, batch: str, rows: list[dict[str, Any]], mode: tables.Mode = "replace") -> int:
+        schema = arrow_schema(TABLES[table])
+        path = tables.part_path(batch, "part-00000.parquet")
+        full = f"{lake.bucket}/{tables.folder(table)}/{path}"
+        pq.write_table(pa.Table.from_pylist(rows, schema), full, filesystem=lake.filesystem())
+        size = int(lake.filesystem().get_file_info(full).size)
+        prepared = tables.Prepared(table, batch, (tables.Part(path, size, len(rows)),))
+        return tables.commit(lake, prepared, schema, mode=mode, metadata={"marquee.ingest_run_id": f"run of {batch}"})
+
+    return commit

@@ -1,0 +1,235 @@
+"""The candidate job on real Spark, a real S3 server and a real MLflow server, with small data of two tastes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from marquee import registry
+from marquee.lake import outcome, snapshots
+from marquee.lake.objects import Lake
+from marquee.recommender_files import RecommenderFiles
+from spark_jobs import candidate
+
+EXPERIMENT = "candidate job"
+N_USERS, N_ITEMS, K = 60, 40, 10
+START = datetime(2020, 1, 1, tzinfo=UTC)
+FLOOR = {"name": "popular", "model": "popular", "params": {}}
+ALS = {
+    "name": "als",
+    "model": "spark-als",
+    "params": {"rank": 4, "iterations": 5, "regularization": 0.05, "alpha": 1.0, "implicit": True, "seed": 1},
+}
+
+
+def ratings(batch: str) -> list[dict[str, Any]]:
+    """Users with even numbers rate the lower half of the items, the others the upper half; at shuffled times."""
+    rng = np.random.default_rng(5)
+    pairs = [
+        (user, int(item))
+        for user in range(N_USERS)
+        for item in rng.choice(N_ITEMS // 2, size=12, replace=False) + user % 2 * (N_ITEMS // 2)
+    ]
+    return [
+        {
+            "user_id": f"u{user}",
+            "item_id": str(item),
+            "rating": float(rng.integers(1, 11)) / 2,
+            "rated_at": START + timedelta(hours=int(hour)),
+            "source_sha256": batch,
+            "source_file": "ratings.csv",
+            "source_line": line + 2,
+        }
+        for line, ((user, item), hour) in enumerate(zip(pairs, rng.permutation(len(pairs)), strict=True))
+    ]
+
+
+def items(batch: str) -> list[dict[str, Any]]:
+    source = {"genres": [], "source_sha256": batch, "source_file": "movies.csv", "source_line": 2}
+    return [{"item_id": str(item), "title": f"Title {item}", **source} for item in range(N_ITEMS)]
+
+
+@pytest.fixture(scope="module")
+def snapshot(spark: SparkSession, lake: Lake, commit_rows: Callable[..., int]) -> dict[str, Any]:
+    batch = "c" * 64
+    versions = {
+        "items_version": commit_rows("items", batch, items(batch)),
+        "ratings_version": commit_rows("ratings", batch, ratings(batch)),
+    }
+    return snapshots.pin(lake, test_share=0.25, k=K, **versions)
+
+
+@pytest.fixture
+def train(lake: Lake, snapshot: dict[str, Any], tracked: None) -> Callable[..., tuple[int, outcome.Outcome]]:
+    """Run the job as `spark-submit` does: words in, exit code and outcome out."""
+
+    def run(configured: dict[str, Any], pinned: dict[str, Any] = snapshot) -> tuple[int, outcome.Outcome]:
+        where = outcome.key("test", f"candidate-{configured['name']}")
+        words = ["--candidate", json.dumps(configured), "--snapshot", json.dumps(pinned), "--experiment", EXPERIMENT]
+        code = candidate.main([*words, "--tags", json.dumps({"airflow.run_id": "manual__1"}), "--outcome", where])
+        left = outcome.load(lake, where)
+        assert left is not None
+        return code, left
+
+    return run
+
+
+def files_of(run_id: str, into: Path) -> RecommenderFiles:
+    return registry.load_files("candidate-job", registry.register(run_id, "candidate-job"), into)
+
+
+def floor_by_hand(snapshot: dict[str, Any], k: int) -> dict[str, float]:
+    """Popularity lists and their metrics, one user after the other, from the rows alone."""
+    rows = ratings("")
+    border = START + timedelta(microseconds=snapshot["border"] - START.timestamp() * 1e6)
+    train = [row for row in rows if row["rated_at"] < border]
+    popularity = Counter(row["item_id"] for row in train)
+    seen: dict[str, set[str]] = {}
+    for row in train:
+        seen.setdefault(row["user_id"], set()).add(row["item_id"])
+    relevant: dict[str, set[str]] = {}
+    for row in rows:
+        if row["rated_at"] >= border and row["user_id"] in seen and row["item_id"] in popularity:
+            relevant.setdefault(row["user_id"], set()).add(row["item_id"])
+    ranked = sorted({row["item_id"] for row in rows}, key=lambda item: (-popularity[item], item))
+    sums: Counter[str] = Counter()
+    listed: set[str] = set()
+    for user, wanted in relevant.items():
+        best = [item for item in ranked if item not in seen[user]][:k]
+        listed.update(best)
+        hits = [place for place, item in enumerate(best) if item in wanted]
+        ideal = sum(1 / math.log2(place + 2) for place in range(min(k, len(wanted))))
+        sums["ndcg"] += sum(1 / math.log2(place + 2) for place in hits) / ideal
+        sums["recall"] += len(hits) / len(wanted)
+        sums["precision"] += len(hits) / k
+        sums["map"] += sum((n + 1) / (place + 1) for n, place in enumerate(hits)) / min(k, len(wanted))
+        sums["mrr"] += 1 / (hits[0] + 1) if hits else 0
+        sums["hit_rate"] += bool(hits)
+    means = {f"{name}_at_{k}": value / len(relevant) for name, value in sums.items()}
+    return means | {f"coverage_at_{k}": len(listed & set(popularity)) / len(popularity)}
+
+
+def test_the_floor_as_computed_by_hand(train: Callable[..., Any], snapshot: dict[str, Any], tmp_path: Path) -> None:
+    code, left = train(FLOOR)
+    assert (code, left.error) == (0, "") and left.result["is_floor"]
+    for k in (1, 5, 10, 20):
+        for name, value in floor_by_hand(snapshot, k).items():
+            assert left.result["metrics"][name] == pytest.approx(value, abs=1e-12), name
+            assert left.result["metrics"][f"floor_{name}"] == left.result["metrics"][name]
+    files = files_of(left.result["run_id"], tmp_path)
+    counts = Counter(row["item_id"] for row in ratings(""))
+    assert dict(zip(files.item_ids.to_pylist(), files.n_ratings.tolist(), strict=True)) == counts
+    assert files.source == "popular" and files.user_factors is None
+
+
+def test_als_beats_the_floor_where_there_are_two_tastes(
+    train: Callable[..., Any], snapshot: dict[str, Any], tmp_path: Path
+) -> None:
+    code, left = train(ALS)
+    assert (code, left.error) == (0, "") and not left.result["is_floor"]
+    metrics = left.result["metrics"]
+    for name, value in floor_by_hand(snapshot, K).items():
+        assert metrics[f"floor_{name}"] == pytest.approx(value, abs=1e-12), name
+    assert metrics[f"ndcg_at_{K}"] > metrics[f"floor_ndcg_at_{K}"]
+    assert metrics["train_ratings"] + metrics["test_ratings"] == len(ratings("")) == snapshot["n_ratings"]
+    assert metrics["evaluated_users"] <= metrics["test_users"] - metrics["test_users_cold"]
+
+    kept = registry.find_candidate(EXPERIMENT, candidate.key_of(ALS, snapshot))
+    assert kept is not None and kept.run_id == left.result["run_id"]
+    assert json.loads(kept.tags["marquee.snapshot"]) == snapshot
+    assert json.loads(kept.tags["marquee.candidate"]) == ALS
+    assert kept.tags["airflow.run_id"] == "manual__1" and kept.rank == 4
+
+    # the model that is kept has learned from all ratings, and knows what everybody has seen
+    files = files_of(left.result["run_id"], tmp_path)
+    assert (len(files.user_ids), len(files.item_ids), files.rank) == (N_USERS, N_ITEMS, 4)
+    assert dict(zip(files.item_ids.to_pylist(), files.titles.to_pylist(), strict=True))["7"] == "Title 7"
+    ids = files.item_ids.to_pylist()
+    seen = {
+        (user, ids[item])
+        for at, user in enumerate(files.user_ids.to_pylist())
+        for item in files.seen_indices[files.seen_indptr[at] : files.seen_indptr[at + 1]]
+    }
+    assert seen == {(row["user_id"], row["item_id"]) for row in ratings("")}
+
+
+def test_the_same_candidate_again_is_found_not_trained(train: Callable[..., Any], snapshot: dict[str, Any]) -> None:
+    first, second = train(FLOOR)[1], train(FLOOR)[1]
+    assert second.result["run_id"] == first.result["run_id"]
+    assert second.result["metrics"] == pytest.approx(first.result["metrics"])
+
+
+def test_explicit_feedback_is_judged_by_its_error_too(train: Callable[..., Any]) -> None:
+    params = {"rank": 2, "iterations": 3, "regularization": 0.2, "implicit": False, "seed": 1}
+    code, left = train({"name": "explicit", "model": "spark-als", "params": params})
+    assert (code, left.error) == (0, "")
+    # ratings are uniform in 0.5 to 5: their spread is 1.4, and nothing can be learned of them
+    assert 0.5 < left.result["metrics"]["rmse"] < 3
+
+
+def test_a_later_batch_with_another_rating_of_the_same_pair_counts_once(
+    spark: SparkSession, commit_rows: Callable[..., int], snapshot: dict[str, Any]
+) -> None:
+    from spark_jobs.interactions import read_ratings
+
+    batch = "d" * 64
+    again = [
+        {**row, "rating": 0.5, "rated_at": row["rated_at"] + timedelta(days=days), "source_sha256": batch}
+        for row, days in zip(ratings("")[:2], (900, -900), strict=True)
+    ]
+    version = commit_rows("ratings", batch, again, "append")
+    found = {(row["user_id"], row["item_id"]): row for row in read_ratings(spark, version).collect()}
+    assert len(found) == len(ratings(""))
+    newer, older = ratings("")[:2]
+    assert found[newer["user_id"], newer["item_id"]]["rating"] == 0.5
+    assert found[older["user_id"], older["item_id"]]["rating"] == older["rating"]
+    # the pinned version does not see the batch
+    assert read_ratings(spark, snapshot["ratings_version"]).count() == len(ratings(""))
+
+
+@pytest.mark.parametrize(
+    ("configured", "words"),
+    [
+        ({"model": "best", "params": {}}, "There is no recommender 'best': choose one of popular, spark-als."),
+        ({"model": "spark-als", "params": {"rang": 3}}, "'spark-als' does not take these parameters"),
+        ({"model": "spark-als", "params": {"rank": 0}}, "Parameter rank of spark-als is 0; it may be 1 to 1024"),
+    ],
+)
+def test_a_candidate_that_is_none_is_a_sentence(
+    train: Callable[..., Any], configured: dict[str, Any], words: str
+) -> None:
+    code, left = train({"name": "wrong", **configured})
+    assert code == 1 and words in left.error and not left.is_transient
+
+
+def test_a_version_that_is_not_there_is_a_sentence(train: Callable[..., Any], snapshot: dict[str, Any]) -> None:
+    code, left = train(FLOOR, snapshot | {"ratings_version": 9_999})
+    assert code == 1 and "Table ratings has no version 9999" in left.error
+
+
+def test_a_test_side_of_strangers_is_a_sentence(
+    spark: SparkSession, lake: Lake, commit_rows: Callable[..., int], train: Callable[..., Any]
+) -> None:
+    batch = "e" * 64
+    rows = [row | {"source_sha256": batch} for row in ratings("")[:24]]  # two users
+    for row in rows:
+        row["rated_at"] += timedelta(days=3650 if row["user_id"] == "u1" else 0)
+    pinned = snapshots.pin(lake, test_share=0.5, k=K, ratings_version=commit_rows("ratings", batch, rows))
+    code, left = train(FLOOR, pinned)
+    assert code == 1 and not left.is_transient
+    assert "None of the 1 users of the test side has rated before the border" in left.error
+
+
+def test_the_key_is_of_the_candidate_and_the_snapshot() -> None:
+    key = candidate.key_of(ALS, {"border": 1})
+    assert key == candidate.key_of(dict(reversed(ALS.items())), {"border": 1})
+    assert len({key, candidate.key_of(FLOOR, {"border": 1}), candidate.key_of(ALS, {"border": 2})}) == 3
