@@ -40,6 +40,8 @@ class SparkJobOperator(SparkSubmitOperator):
             name=f"marquee {job}",
             driver_memory=spark.driver_memory,
             conf={
+                "spark.driver.extraJavaOptions": spark.java_options,
+                "spark.executor.extraJavaOptions": spark.java_options,
                 "spark.sql.shuffle.partitions": str(spark.shuffle_partitions),
                 "spark.log.level": "WARN",
                 "spark.ui.enabled": "false",

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from marquee import __version__, lineage, plots, registry
 from marquee.errors import TrainingError
@@ -25,10 +25,10 @@ from marquee.lake.objects import Lake
 from marquee.recommender_files import RecommenderFiles
 from spark_jobs import job
 from spark_jobs.evaluation import Evaluation, HeldOut, evaluate, rating_error
-from spark_jobs.interactions import Index, Seen, index_of, indexed, read_ratings, seen_of
+from spark_jobs.interactions import Collected, Index, Seen, collect, read_ratings, seen_of
 from spark_jobs.lake_source import read_table
 from spark_jobs.models import recommender
-from spark_jobs.models.base import Fitted, Interactions, Recommender
+from spark_jobs.models.base import Fitted, Recommender
 from spark_jobs.models.popular import Popular
 from spark_jobs.session import session
 
@@ -37,13 +37,19 @@ KS = (1, 5, 10, 20, 50)
 
 @dataclass(frozen=True)
 class Sides:
-    """The two sides of the split, as frames of indexed ratings and as arrays."""
+    """The two sides of the split.
 
-    train: DataFrame
+    Attributes:
+        is_train, is_warm: bool of shape (n_ratings,): the train side; the test side's known users and items.
+        train_seen: the items of each user on the train side.
+        held_out: what the users of the test side did, of those whom the train side knows.
+        counts: sizes, as metrics of the run.
+    """
+
+    is_train: np.ndarray
+    is_warm: np.ndarray
     train_seen: Seen
     held_out: HeldOut
-    test: pa.Table
-    all_seen: Seen
     counts: dict[str, int]
 
 
@@ -67,13 +73,11 @@ def train_candidate(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]
         return result(candidate, found.run_id, found.metrics)
     model = recommender(candidate["model"], candidate.get("params", {}))
     spark = session(f"candidate {candidate['name']}")
-    ratings = read_ratings(spark, snapshot["ratings_version"]).persist()
-    index = index_of(ratings)
-    pairs = indexed(spark, ratings, index).persist()
-    sides = split(pairs, index, snapshot)
+    ratings = collect(read_ratings(spark, snapshot["ratings_version"]))
+    sides = split(ratings, snapshot["border"])
     job.say(", ".join(f"{name} {n:,}" for name, n in sides.counts.items()))
 
-    metrics, pictures = judge(spark, candidate, model, index, sides, snapshot["k"])
+    metrics, pictures = judge(spark, candidate, model, ratings, sides, snapshot["k"])
     run_id = registry.log_candidate(
         experiment=arguments.experiment,
         key=key,
@@ -92,7 +96,7 @@ def train_candidate(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]
             registry.CANDIDATE_TAG: json.dumps(candidate, sort_keys=True),
             "marquee.version": __version__,
         },
-        files=learn_all(model, pairs, index, sides.all_seen, titles_of(spark, index, snapshot["items_version"])),
+        files=learn_all(spark, model, ratings, titles_of(spark, ratings.index, snapshot["items_version"])),
     )
     job.say(f"kept as MLflow run {run_id}")
     return result(candidate, run_id, metrics)
@@ -104,10 +108,10 @@ def result(candidate: dict[str, Any], run_id: str, metrics: dict[str, float]) ->
 
 
 def judge(
-    spark: SparkSession, candidate: dict[str, Any], model: Recommender, index: Index, sides: Sides, k: int
+    spark: SparkSession, candidate: dict[str, Any], model: Recommender, ratings: Collected, sides: Sides, k: int
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Fit on the train side and compare with the test side: metrics (the floor's as `floor_...`) and pictures."""
-    known = Interactions(sides.train, len(index.users), len(index.items))
+    known = ratings.interactions(spark, sides.is_train)
     started = time.monotonic()
     fitted = model.fit(known)
     fit_seconds = time.monotonic() - started
@@ -118,22 +122,21 @@ def judge(
         floors = evaluate(spark, Popular().fit(known), sides.train_seen, sides.held_out, ks)
     metrics = ours.figures | {f"floor_{name}": value for name, value in floors.figures.items()}
     metrics |= {name: float(n) for name, n in sides.counts.items()} | {"fit_seconds": fit_seconds}
-    metrics |= explicit_error(model, fitted, sides)
+    metrics |= explicit_error(model, fitted, ratings, sides.is_warm)
     at = f"ndcg_at_{k}"
     job.say(f"{candidate['name']}: {at} {metrics[at]:.4f}, popularity floor {metrics[f'floor_{at}']:.4f}")
-    return metrics, figures(candidate["name"], ours, floors, ks, sides, len(index.items))
+    return metrics, figures(candidate["name"], ours, floors, ks, sides, len(ratings.index.items))
 
 
-def learn_all(model: Recommender, pairs: DataFrame, index: Index, seen: Seen, titles: pa.Array) -> RecommenderFiles:
+def learn_all(spark: SparkSession, model: Recommender, ratings: Collected, titles: pa.Array) -> RecommenderFiles:
     """Fit on all ratings: the model that would be published."""
-    everything = pairs.select("user_index", "item_index", "rating")
-    fitted = model.fit(Interactions(everything, len(index.users), len(index.items)))
+    fitted, seen = model.fit(ratings.interactions(spark)), ratings.seen()
     is_popular = fitted.source == "popular"
     return RecommenderFiles(
-        user_ids=index.users,
-        item_ids=index.items,
+        user_ids=ratings.index.users,
+        item_ids=ratings.index.items,
         titles=titles,
-        n_ratings=np.bincount(seen.indices, minlength=len(index.items)).astype(np.int64),
+        n_ratings=np.bincount(seen.indices, minlength=len(ratings.index.items)).astype(np.int64),
         user_factors=None if is_popular else fitted.user_factors,
         item_factors=None if is_popular else fitted.item_factors,
         seen_indptr=seen.indptr,
@@ -151,17 +154,15 @@ def is_floor(candidate: dict[str, Any]) -> bool:
     return bool(candidate["model"] == "popular")
 
 
-def split(pairs: DataFrame, index: Index, snapshot: dict[str, Any]) -> Sides:
+def split(ratings: Collected, border: int) -> Sides:
     """Train: rated before the border. Test: rated from it on, of users and items that the training side knows.
 
     Raises:
         TrainingError: no user of the test side is known to the training side.
     """
-    train = pairs.filter(pairs["rated_at"] < snapshot["border"]).select("user_index", "item_index", "rating").persist()
-    everything = pairs.toArrow()
-    user, item = (everything[name].to_numpy().astype(np.int64) for name in ("user_index", "item_index"))
-    is_train = everything["rated_at"].to_numpy() < snapshot["border"]
-    is_known_user, is_known_item = np.zeros(len(index.users), bool), np.zeros(len(index.items), bool)
+    user, item, is_train = ratings.user_index, ratings.item_index, ratings.rated_at < border
+    is_known_user = np.zeros(len(ratings.index.users), bool)
+    is_known_item = np.zeros(len(ratings.index.items), bool)
     is_known_user[user[is_train]] = True
     is_known_item[item[is_train]] = True
     is_warm = ~is_train & is_known_user[user] & is_known_item[item]
@@ -175,31 +176,27 @@ def split(pairs: DataFrame, index: Index, snapshot: dict[str, Any]) -> Sides:
         "test_users": len(test_users),
         "test_users_cold": int((~is_known_user[test_users]).sum()),
     }
-    test = everything.filter(pa.array(is_warm))
-    warm_user, warm_item = test["user_index"].to_numpy().astype(np.int64), test["item_index"].to_numpy()
-    users, position = np.unique(warm_user, return_inverse=True)
+    users, position = np.unique(user[is_warm], return_inverse=True)
     if len(users) == 0:
         raise TrainingError(
             f"None of the {counts['test_users']} users of the test side has rated before the border, so no model "
             "can be judged: ingest ratings over a longer time, or set another test_share."
         )
-    held_out = HeldOut(users, seen_of(position, warm_item, len(users)))
     return Sides(
-        train=train,
-        train_seen=seen_of(user[is_train], item[is_train], len(index.users)),
-        held_out=held_out,
-        test=test,
-        all_seen=seen_of(user, item, len(index.users)),
+        is_train=is_train,
+        is_warm=is_warm,
+        train_seen=ratings.seen(is_train),
+        held_out=HeldOut(users.astype(np.int64), seen_of(position, item[is_warm], len(users))),
         counts=counts | {"evaluated_users": len(users)},
     )
 
 
-def explicit_error(model: Recommender, fitted: Fitted, sides: Sides) -> dict[str, float]:
+def explicit_error(model: Recommender, fitted: Fitted, ratings: Collected, is_warm: np.ndarray) -> dict[str, float]:
     """RMSE on the warm test ratings, where the model predicts ratings at all."""
     if getattr(model, "implicit", True):
         return {}
-    users, items, rating = (sides.test[name].to_numpy() for name in ("user_index", "item_index", "rating"))
-    return {"rmse": rating_error(fitted, users, items, rating)}
+    user, item, rating = (values[is_warm] for values in (ratings.user_index, ratings.item_index, ratings.rating))
+    return {"rmse": rating_error(fitted, user, item, rating)}
 
 
 def titles_of(spark: SparkSession, index: Index, items_version: int) -> pa.Array:

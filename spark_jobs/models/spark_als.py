@@ -19,13 +19,18 @@ from spark_jobs.models.base import Fitted, Interactions
 
 @dataclass(frozen=True)
 class SparkALS:
-    """The parameters have Spark ML's meaning; `implicit` is its `implicitPrefs`, `regularization` its `regParam`."""
+    """The parameters have Spark ML's meaning; `implicit` is its `implicitPrefs`, `regularization` its `regParam`.
+
+    `blocks` are those of users and of items. They don't follow the number of cores, since the random start depends on
+    them: the same data gives the same model on any machine. Spark's own 10 cost a small data set more than it takes.
+    """
 
     rank: int = 16
     iterations: int = 10
     regularization: float = 0.05
     alpha: float = 0.3
     implicit: bool = True
+    blocks: int = 4
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -34,6 +39,7 @@ class SparkALS:
             ("iterations", self.iterations, 1 <= self.iterations <= 1000, "1 to 1000"),
             ("regularization", self.regularization, self.regularization >= 0, "0 or more"),
             ("alpha", self.alpha, self.alpha >= 0, "0 or more"),
+            ("blocks", self.blocks, self.blocks >= 1, "1 or more"),
         ):
             if not is_allowed:
                 raise TrainingError(
@@ -47,6 +53,8 @@ class SparkALS:
             regParam=self.regularization,
             alpha=self.alpha,
             implicitPrefs=self.implicit,
+            numUserBlocks=self.blocks,
+            numItemBlocks=self.blocks,
             seed=self.seed,
             userCol="user_index",
             itemCol="item_index",
