@@ -87,15 +87,33 @@ def _write_json(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
 
 
 def _show(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in names:
-        table.add_column(Text(name), overflow="fold")
+    shown: list[list[Text]] = []
     n_rows = 0
     for row in rows:
         n_rows += 1
         if n_rows <= SHOWN:
-            table.add_row(*(Text("NULL", style="dim") if value is None else Text(str(value)) for value in row))
+            shown.append([Text("NULL", style="dim") if value is None else Text(str(value)) for value in row])
     console = Console(highlight=False)
-    console.print(table)
+    table = Table(box=None, pad_edge=False)
+    for name in names:
+        table.add_column(Text(name), overflow="fold")
+    for cells in shown:
+        table.add_row(*cells)
+    # A table that is wider than the screen would break every value: its rows stand below each other instead.
+    if console.measure(table, options=console.options.update(width=100_000)).maximum <= console.width:
+        console.print(table)
+    else:
+        for cells in shown:
+            console.print(_upright(names, cells), "")
     rest = f"; the first {SHOWN} are shown, --csv gives all" if n_rows > SHOWN else ""
     console.print(f"{n_rows:,} row{'' if n_rows == 1 else 's'}{rest}", style="dim")
+
+
+def _upright(names: list[str], cells: list[Text]) -> Table:
+    """A row as lines of name and value."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for name, cell in zip(names, cells, strict=True):
+        table.add_row(Text(name), cell)
+    return table
