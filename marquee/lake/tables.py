@@ -227,6 +227,9 @@ def commit(lake: Lake, prepared: Prepared, schema: pa.Schema, *, mode: Mode, met
 def upsert(lake: Lake, prepared: Prepared, schema: pa.Schema, *, key: str, metadata: dict[str, str]) -> int:
     """Merge a prepared batch into its table: rows of the same key are replaced, others are added.
 
+    A batch that was merged since the table was last replaced is in it, and is not merged again: rows that came after
+    it stay.
+
     Raises:
         LakeError: the store refuses.
     """
@@ -236,6 +239,8 @@ def upsert(lake: Lake, prepared: Prepared, schema: pa.Schema, *, key: str, metad
     if not exists(lake, prepared.table):
         return commit(lake, prepared, schema, mode="append", metadata=metadata)
     delta = open_table(lake, prepared.table)
+    if _is_merged(history(lake, prepared.table), prepared.batch):
+        return int(delta.version())
     incoming = pa.concat_tables(read_parts(lake, prepared)) if prepared.parts else schema.empty_table()
     with lake_errors(f"merge batch {prepared.batch} into table {prepared.table}"):
         (
@@ -257,6 +262,16 @@ def history(lake: Lake, table: str) -> list[dict[str, Any]]:
     """The commits of the table, newest first, as Delta keeps them."""
     with lake_errors(f"read the history of table {table}"):
         return list(open_table(lake, table).history())
+
+
+def _is_merged(commits: list[dict[str, Any]], batch: str) -> bool:
+    """Whether the batch came in (commits newest first) and no other replaced the whole table after it."""
+    for entry in commits:
+        if entry.get("marquee.batch") == batch:
+            return True
+        if entry.get("marquee.mode") == "replace":
+            return False
+    return False
 
 
 def _version_of(lake: Lake, prepared: Prepared) -> int:

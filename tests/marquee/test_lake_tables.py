@@ -11,7 +11,7 @@ import pytest
 
 from marquee.errors import LakeError
 from marquee.lake import tables
-from marquee.lake.objects import Lake
+from marquee.lake.objects import Lake, lake_errors
 
 SCHEMA = pa.schema([("item_id", pa.string()), ("n", pa.int64())])
 
@@ -106,6 +106,20 @@ def test_upsert_replaces_rows_of_the_same_key(fresh_lake: Lake) -> None:
     assert rows(fresh_lake, "t", 0) == {"x": 1, "y": 2}
 
 
+def test_a_batch_is_merged_once_until_the_table_is_replaced(fresh_lake: Lake) -> None:
+    def upsert(batch: str, content: dict[str, int]) -> int:
+        prepared = prepare(fresh_lake, "t", batch, content)
+        return tables.upsert(fresh_lake, prepared, SCHEMA, key="item_id", metadata={})
+
+    assert [upsert("a", {"x": 1}), upsert("b", {"x": 2, "y": 2})] == [0, 1]
+    # again: nothing is written, and what came later stays
+    assert [upsert("a", {"x": 1}), upsert("b", {"x": 2, "y": 2})] == [1, 1]
+    assert rows(fresh_lake, "t", 1) == {"x": 2, "y": 2}
+    assert commit(fresh_lake, prepare(fresh_lake, "t", "c", {"z": 3}), mode="replace") == 2
+    assert [upsert("a", {"x": 1}), upsert("c", {"z": 3})] == [3, 3]
+    assert rows(fresh_lake, "t", 3) == {"x": 1, "z": 3}
+
+
 def test_what_is_not_there_is_said(fresh_lake: Lake) -> None:
     with pytest.raises(LakeError, match=r"Table t does not exist .* ingest ratings first"):
         tables.open_table(fresh_lake, "t")
@@ -120,3 +134,15 @@ def test_listings_are_plain_json(fresh_lake: Lake) -> None:
     prepare(fresh_lake, "t", "a", {"x": 1})
     listing = fresh_lake.read_json(tables.prepared_key("t", "a"))
     assert json.loads(json.dumps(listing))["parts"][0]["rows"] == 1
+
+
+def test_a_full_disk_leaves_the_table_as_it_was(small_lake: Lake) -> None:
+    first = commit(small_lake, prepare(small_lake, "t", "a", {"x": 1, "y": 2}))
+    prepared = prepare(small_lake, "t", "b", {"z": 3})
+    with pytest.raises(LakeError, match="free space"), lake_errors("fill", small_lake):
+        for number in range(30):
+            small_lake.client().put_object(Bucket=small_lake.bucket, Key=f"fill/{number}", Body=bytes(3_000_000))
+    with pytest.raises(LakeError, match="free space"):
+        commit(small_lake, prepared)
+    assert tables.current_version(small_lake, "t") == first
+    assert rows(small_lake, "t", first) == {"x": 1, "y": 2}
