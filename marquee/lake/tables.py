@@ -175,7 +175,7 @@ def commit(lake: Lake, prepared: Prepared, schema: pa.Schema, *, mode: Mode, met
 
     is_new = not exists(lake, prepared.table)
     delta = None if is_new else open_table(lake, prepared.table)
-    if delta is not None and is_in(batches_of(delta), prepared.batch, mode):
+    if delta is not None and _is_there(delta, prepared, mode):
         return int(delta.version())
     seen = delta.transaction_version(prepared.batch) if delta is not None else None
     properties = CommitProperties(
@@ -262,6 +262,13 @@ def history(lake: Lake, table: str) -> list[dict[str, Any]]:
     """The commits of the table, newest first, as Delta keeps them."""
     with lake_errors(f"read the history of table {table}"):
         return list(open_table(lake, table).history())
+
+
+def _is_there(delta: DeltaTable, prepared: Prepared, mode: Mode) -> bool:
+    """Whether the table already is what the commit would make of it. A batch without parts leaves no trace in it."""
+    if not prepared.parts:
+        return mode == "append" or not parts_of(delta)
+    return is_in(batches_of(delta), prepared.batch, mode)
 
 
 def _is_merged(commits: list[dict[str, Any]], batch: str) -> bool:

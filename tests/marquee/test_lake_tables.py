@@ -120,6 +120,16 @@ def test_a_batch_is_merged_once_until_the_table_is_replaced(fresh_lake: Lake) ->
     assert rows(fresh_lake, "t", 3) == {"x": 1, "z": 3}
 
 
+def test_a_batch_without_rows_writes_nothing_twice(fresh_lake: Lake) -> None:
+    nothing = [tables.Prepared("t", batch, ()) for batch in ("a", "b")]
+    assert [commit(fresh_lake, nothing[0]) for _ in range(2)] == [0, 0]
+    assert [commit(fresh_lake, nothing[1], "replace"), commit(fresh_lake, nothing[1])] == [0, 0]
+    assert commit(fresh_lake, prepare(fresh_lake, "t", "c", {"x": 1})) == 1
+    assert commit(fresh_lake, nothing[0]) == 1
+    assert [commit(fresh_lake, nothing[0], "replace") for _ in range(2)] == [2, 2]
+    assert rows(fresh_lake, "t", 2) == {}
+
+
 def test_what_is_not_there_is_said(fresh_lake: Lake) -> None:
     with pytest.raises(LakeError, match=r"Table t does not exist .* ingest ratings first"):
         tables.open_table(fresh_lake, "t")
