@@ -35,12 +35,10 @@ class Evaluation:
 
     Attributes:
         figures: metric at k -> value, as `ndcg_at_10`; and `coverage_at_10`.
-        is_hit: bool of shape (n_users, k_max).
         recommended: int32 of shape (n_users, k_max), -1 for none.
     """
 
     figures: dict[str, float]
-    is_hit: np.ndarray
     recommended: np.ndarray
 
 
@@ -64,7 +62,7 @@ def evaluate(spark: SparkSession, fitted: Fitted, train: Seen, held_out: HeldOut
     place = np.full(len(fitted.item_factors) + 1, -1, np.int64)  # the last is that of "none", which is -1 too
     place[known] = np.arange(len(known))
     figures |= {f"coverage_at_{at}": coverage(place[recommended[:, :at]], len(known)) for at in ks}
-    return Evaluation(figures, is_hit, recommended)
+    return Evaluation(figures, recommended)
 
 
 def rating_error(fitted: Fitted, users: np.ndarray, items: np.ndarray, rating: np.ndarray) -> float:
