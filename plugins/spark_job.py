@@ -14,10 +14,9 @@ from airflow.sdk.exceptions import AirflowException
 from marquee.errors import MarqueeError
 from marquee.java import find_java
 from marquee.lake import outcome
+from marquee.lake.outcome import ERROR_MARK
 from marquee.settings import PROJECT, settings
 from plugins.connections import SPARK, lake, mlflow_environment
-
-ERROR_MARK = "marquee: error: "
 
 
 class SparkJobOperator(SparkSubmitOperator):

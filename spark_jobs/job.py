@@ -11,9 +11,7 @@ from typing import Any
 from marquee.errors import MarqueeError
 from marquee.lake import outcome
 from marquee.lake.objects import Lake
-
-#: The line by which the task that submitted a job finds its sentence when the lake can't carry it.
-ERROR_MARK = "marquee: error: "
+from marquee.lake.outcome import ERROR_MARK
 
 
 def say(line: str) -> None:

@@ -11,6 +11,9 @@ from typing import Any
 
 from marquee.lake.objects import Lake
 
+#: The line of a job's log by which its task finds the sentence when the lake can't carry it.
+ERROR_MARK = "marquee: error: "
+
 
 @dataclass(frozen=True)
 class Outcome:
