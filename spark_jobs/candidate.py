@@ -23,6 +23,7 @@ from marquee import __version__, lineage, plots, registry
 from marquee.errors import TrainingError
 from marquee.lake.objects import Lake
 from marquee.recommender_files import RecommenderFiles
+from marquee.splits.by_time import describe
 from spark_jobs import job
 from spark_jobs.evaluation import Evaluation, HeldOut, evaluate, rating_error
 from spark_jobs.interactions import Collected, Index, Seen, collect, read_ratings, seen_of
@@ -166,15 +167,15 @@ def split(ratings: Collected, border: int) -> Sides:
     is_known_user[user[is_train]] = True
     is_known_item[item[is_train]] = True
     is_warm = ~is_train & is_known_user[user] & is_known_item[item]
-    test_users = np.unique(user[~is_train])
+    about = describe(user, ratings.rated_at, border)
     counts = {
-        "train_ratings": int(is_train.sum()),
-        "test_ratings": int((~is_train).sum()),
+        "train_ratings": about.n_train,
+        "test_ratings": about.n_test,
         "test_ratings_warm": int(is_warm.sum()),
-        "train_users": int(is_known_user.sum()),
+        "train_users": about.n_train_users,
         "train_items": int(is_known_item.sum()),
-        "test_users": len(test_users),
-        "test_users_cold": int((~is_known_user[test_users]).sum()),
+        "test_users": about.n_warm_users + about.n_cold_users,
+        "test_users_cold": about.n_cold_users,
     }
     users, position = np.unique(user[is_warm], return_inverse=True)
     if len(users) == 0:
