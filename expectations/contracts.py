@@ -57,6 +57,9 @@ SOURCE_SHA256 = Column(
 SOURCE_FILE = Column("source_file", "string", "file of that batch", min_length=1)
 SOURCE_LINE = Column("source_line", "long", "line of that file, the first is 1", minimum=1)
 TITLE = Column("title", "string", "the item's title; the item's id where the source has none", min_length=1)
+MODEL_NAME = Column("model_name", "string", "the registered model in MLflow")
+MODEL_VERSION = Column("model_version", "string", "its version")
+MLFLOW_RUN_ID = Column("mlflow_run_id", "string", "the MLflow run that trained it")
 
 RATINGS = Table(
     name="ratings",
@@ -135,9 +138,9 @@ MODEL = Table(
     grain="a metric of the model, beside the popularity floor",
     key=("metric",),
     columns=(
-        Column("model_name", "string", "the registered model in MLflow"),
-        Column("model_version", "string", "its version"),
-        Column("mlflow_run_id", "string", "the MLflow run that trained it"),
+        MODEL_NAME,
+        MODEL_VERSION,
+        MLFLOW_RUN_ID,
         Column("source", "string", "what made the rows: als or popular", allowed=SOURCES),
         Column("rank", "long", "number of factors; null for a model without", is_nullable=True, minimum=1),
         Column("metric", "string", "name of the metric, as ndcg_at_10"),
@@ -153,9 +156,9 @@ RELEASE = Table(
     columns=(
         Column("release_id", "string", "the release, as its file is named"),
         Column("created_at", "timestamp", "when it was asked for, UTC"),
-        Column("model_name", "string", "the registered model in MLflow"),
-        Column("model_version", "string", "its version"),
-        Column("mlflow_run_id", "string", "the MLflow run that trained it"),
+        MODEL_NAME,
+        MODEL_VERSION,
+        MLFLOW_RUN_ID,
         Column("ratings_version", "long", "version of the table ratings that it was trained on", minimum=0),
         Column("items_version", "long", "version of the table items", minimum=0),
         Column("recommendations_version", "long", "version of the table recommendations in the lake", minimum=0),
