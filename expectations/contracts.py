@@ -1,7 +1,7 @@
 """The contract of every table: columns, types, grain, keys, ranges. Everything else is derived from here.
 
 Types are those that all rooms share: `string`, `long` (64 bit), `double`, `timestamp` (UTC, microseconds), and
-`strings` (a list of strings) and `boolean`.
+`strings` (a list of strings) and `boolean`. `docs/data-contract.md` is made from this file.
 """
 
 from __future__ import annotations
@@ -9,9 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from marquee.reasons import MAX_ID_LENGTH as MAX_ID_LENGTH
+from marquee.reasons import REASONS as REASONS
+
 Type = Literal["string", "long", "double", "timestamp", "strings", "boolean"]
 
-MAX_ID_LENGTH = 256
+Severity = Literal["fatal", "warning"]
+
+#: Share of the ratings read that may break a rule before a batch is refused; a run may set another.
+MAX_QUARANTINED = 0.01
 SOURCES = ("als", "popular")
 
 
@@ -34,7 +40,8 @@ class Column:
 class Table:
     """One table: its name, what a row is, the columns that tell rows apart, and all columns in order.
 
-    `also_unique` lists further groups of columns that no two rows share; `min_rows` is the least that is a table.
+    `also_unique` lists further groups of columns that no two rows share; `min_rows` is the least that is a table;
+    `partition` is a column of the Delta table that is in no part itself (a bucket: `marquee.buckets`).
     """
 
     name: str
@@ -43,6 +50,7 @@ class Table:
     columns: tuple[Column, ...]
     also_unique: tuple[tuple[str, ...], ...] = ()
     min_rows: int = 1
+    partition: str = ""
 
     @property
     def column_names(self) -> list[str]:
@@ -68,12 +76,13 @@ RATINGS = Table(
     columns=(
         USER_ID,
         ITEM_ID,
-        Column("rating", "double", "the rating, on the source's own scale"),
-        Column("rated_at", "timestamp", "when it was given, UTC"),
+        Column("rating", "double", "the rating, on the source's own scale; 1 where the source has none"),
+        Column("rated_at", "timestamp", "when it was given, UTC; null where the source has no times", is_nullable=True),
         SOURCE_SHA256,
         SOURCE_FILE,
         SOURCE_LINE,
     ),
+    partition="bucket",
 )
 
 ITEMS = Table(
@@ -84,23 +93,61 @@ ITEMS = Table(
         ITEM_ID,
         TITLE,
         Column("genres", "strings", "genres of the item; empty where the source has none"),
+        Column("is_listed", "boolean", "whether a catalogue lists it; else it was only rated, and its title is its id"),
         SOURCE_SHA256,
         SOURCE_FILE,
         SOURCE_LINE,
     ),
 )
 
+SPLITS = Table(
+    name="splits",
+    grain="a pair of user and item that a published split puts aside",
+    key=("split", "user_id", "item_id"),
+    columns=(
+        Column("split", "string", "name of the split, as probe or u1", min_length=1),
+        USER_ID,
+        ITEM_ID,
+        SOURCE_SHA256,
+        SOURCE_FILE,
+        SOURCE_LINE,
+    ),
+    min_rows=0,
+)
+
 QUARANTINE = Table(
     name="quarantine",
     grain="a row that was read and not accepted",
-    key=("source_sha256", "source_file", "source_line"),
+    key=("source_sha256", "source_file", "source_line", "reason"),
     columns=(
         SOURCE_SHA256,
         SOURCE_FILE,
         SOURCE_LINE,
-        Column("reason", "string", "code of the reason"),
+        Column("kind", "string", "what the row was to become", allowed=("ratings", "items", "splits")),
+        Column("reason", "string", "code of the reason", allowed=tuple(reason.code for reason in REASONS)),
         Column("sentence", "string", "the reason in words, with column and value"),
         Column("raw", "string", "the line as it was received; bytes that are no text as \\xNN"),
+    ),
+    min_rows=0,
+)
+
+DATA_QUALITY = Table(
+    name="data_quality",
+    grain="an expectation about a table of a batch, and how it fared",
+    key=("batch", "table_name", "expectation", "column_name"),
+    columns=(
+        Column("batch", "string", "the batch: sha256 of the raw bytes, and how they were read"),
+        Column("table_name", "string", "the table that the expectation is about"),
+        Column("expectation", "string", "Great Expectations' name for it"),
+        Column("column_name", "string", "the column, or the number about the whole table; empty for all columns"),
+        Column("severity", "string", "fatal stops the run, warning is recorded", allowed=("fatal", "warning")),
+        Column("is_met", "boolean", "whether it holds"),
+        Column("n_rows", "long", "rows of the table in the batch", minimum=0),
+        Column("unexpected_count", "long", "rows, columns or findings that break it", minimum=0),
+        Column("observed", "string", "the number found, where it is about the whole table; else empty"),
+        Column("sentence", "string", "the expectation in words, and where it is broken, with examples"),
+        Column("run_id", "string", "the Airflow run that looked"),
+        Column("checked_at", "timestamp", "when that run was asked for, UTC"),
     ),
     min_rows=0,
 )
@@ -174,4 +221,17 @@ RELEASE = Table(
     ),
 )
 
-TABLES = {table.name: table for table in (RATINGS, ITEMS, QUARANTINE, RECOMMENDATIONS, POPULAR_ITEMS, MODEL, RELEASE)}
+TABLES = {
+    table.name: table
+    for table in (
+        RATINGS,
+        ITEMS,
+        SPLITS,
+        QUARANTINE,
+        DATA_QUALITY,
+        RECOMMENDATIONS,
+        POPULAR_ITEMS,
+        MODEL,
+        RELEASE,
+    )
+}
