@@ -1,0 +1,106 @@
+"""How a source is read: which file holds which table, and how its lines become columns.
+
+`marquee inspect` writes it as TOML (`sources/NAME.toml`), the built-in formats are values of it (`formats.py`), and the
+manifest of a batch pins it, so that the same bytes read the same way are the same batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Table = Literal["ratings", "items", "splits"]
+Layout = Literal["delimited", "jsonl", "parquet", "baskets", "netflix"]
+Repeated = Literal["latest", "sum"]
+
+#: Units of a time that is a number, with how many of them make a second; "iso" is text as ISO 8601 writes it.
+TIME_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+ISO = "iso"
+
+
+class Reading(BaseModel):
+    """How the files of one table are read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    files: tuple[str, ...] = Field(
+        (), description="which files of a folder or archive, as 'ratings*.csv' (any case); a single file needs none"
+    )
+    layout: Layout = Field("delimited", description="delimited, jsonl, parquet, baskets (one a line) or netflix")
+    separator: str = Field(",", max_length=8, description="what stands between two fields, as ',' or '\\t' or '::'")
+    quote: str = Field('"', max_length=1, description="what may enclose a field; empty: nothing does")
+    header: bool = Field(True, description="whether the first line names the columns")
+    encoding: str = Field("utf-8", description="as Python names it: utf-8, latin-1, utf-16")
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="our name of a column -> the file's name of it; without a header its position, the first is '1'",
+    )
+    n_fields: int = Field(0, ge=0, description="fields of a line without a header; 0: as many as the header has")
+    other_columns: Literal["ignore", "refuse"] = Field("ignore", description="what to do with columns not named here")
+
+
+class RatingsReading(Reading):
+    """How the ratings are read; `columns` are user_id, item_id and, where the source has them, rating and rated_at."""
+
+    minimum: float | None = Field(None, description="lowest rating of the scale; none: unbounded")
+    maximum: float | None = Field(None, description="highest rating of the scale; none: unbounded")
+    time: str = Field("s", description="unit of rated_at: s, ms, us, ns since 1970; iso; or a pattern of strptime")
+    repeated: Repeated = Field(
+        "latest", description="several rows of a user and item: latest (a rating is changed), sum (events add up)"
+    )
+
+    @model_validator(mode="after")
+    def _has_what_it_needs(self) -> RatingsReading:
+        if self.layout in ("delimited", "jsonl", "parquet"):
+            missing = {"user_id", "item_id"} - set(self.columns)
+            unknown = set(self.columns) - {"user_id", "item_id", "rating", "rated_at"}
+            if missing or unknown:
+                raise ValueError(
+                    f"columns must name user_id and item_id, and may name rating and rated_at; missing "
+                    f"{sorted(missing)}, unknown {sorted(unknown)}"
+                )
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"the lowest rating {self.minimum:g} is above the highest {self.maximum:g}")
+        return self
+
+
+class ItemsReading(Reading):
+    """How the catalogue is read; `columns` are item_id and, where the source has them, title and genres."""
+
+    genres_separator: str = Field("|", description="what stands between two genres")
+    no_genres: str = Field("", description="what the source writes where an item has none")
+    genre_flags: tuple[str, ...] = Field(
+        (), description="genres as flags: the last fields of a line, one a genre; an empty name is no genre"
+    )
+    is_complete: bool = Field(False, description="whether every item is listed: a rating of another is then refused")
+
+
+class SplitReading(Reading):
+    """How a published split is read: the pairs of user_id and item_id that it puts aside."""
+
+    split: str = Field(min_length=1, description="name of the split, as 'probe'")
+
+
+class Source(BaseModel):
+    """A source: its name, and how each of its tables is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the source")
+    meaning: str = Field("", description="the source in words")
+    ratings: RatingsReading
+    items: ItemsReading | None = None
+    splits: tuple[SplitReading, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The source in JSON's types, as a manifest keeps it."""
+        return self.model_dump(mode="json")
+
+    @property
+    def digest(self) -> str:
+        """Eight hex digits that tell readings apart; names and words do not count."""
+        kept = self.model_dump(mode="json", exclude={"name", "meaning"})
+        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8]
