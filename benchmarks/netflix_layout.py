@@ -177,7 +177,8 @@ def deal(weights: NDArray[np.float64], ratings: int, n_customers: int) -> Indice
     most = max(3, int(MOST_OF_A_MOVIE * n_customers))
 
     def counts_of(scale: float) -> Indices:
-        return np.minimum(most, 3 + np.floor(scale * weights)).astype(np.int64)
+        counts: Indices = np.minimum(most, 3 + np.floor(scale * weights)).astype(np.int64)
+        return counts
 
     low, high = 0.0, most / float(weights.min())
     for _ in range(64):  # halvings; a double has 53 bits
@@ -229,12 +230,12 @@ def _complete(
     """Ascending keys (movie * n_customers + customer), as many a movie as asked for, the dealt ones among them."""
     n_customers, n_movies = slots.size, counts.size
     complete, kept = [np.empty(0, np.int64)], np.sort(dealt)
-    for movie in np.flatnonzero(is_heavy):
+    for heavy in np.flatnonzero(is_heavy):
         # All customers race, and the first so many are taken: Efraimidis and Spirakis, "Weighted random sampling with
         # a reservoir", Information Processing Letters 97(5), 2006. Drawing again and again would take for ever here.
         arrival = random.standard_exponential(n_customers) / slots
-        arrival[kept[kept // n_customers == movie] - movie * n_customers] = -1.0
-        complete.append(movie * n_customers + np.argpartition(arrival, counts[movie] - 1)[: counts[movie]])
+        arrival[kept[kept // n_customers == heavy] - heavy * n_customers] = -1.0
+        complete.append(heavy * n_customers + np.argpartition(arrival, counts[heavy] - 1)[: counts[heavy]])
     kept = kept[~is_heavy[kept // n_customers]]
     missing = np.where(is_heavy, 0, counts - np.bincount(kept // n_customers, minlength=n_movies))
     while missing.any():
