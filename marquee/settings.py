@@ -107,6 +107,7 @@ class Settings(BaseSettings):
         Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "marquee",
         description="folder of downloaded data sets",
     )
+    sources: Path = Field(PROJECT / "sources", description="folder of the TOML files that say how sources are read")
     ports: Ports = Ports()
     s3: S3 = S3()
     mlflow: Mlflow = Mlflow()
