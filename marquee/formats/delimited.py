@@ -149,6 +149,8 @@ def _at_once(data: bytes, shape: Shape, ends: NDArray[np.int64] | None, *, is_la
     table = _arrow(pa.py_buffer(data).slice(0, used), shape, mark, invalid, has_newlines=ends is not None)
     if table is None or any(number == 0 for number, _ in invalid):
         return None
+    if invalid and ends is not None and int(np.searchsorted(ends, used)) < data.count(b"\n", 0, used):
+        return None  # a record that has joined lines may be the fault of a stray quote
     starts = _starts(data, used, None if ends is None else ends[ends < used])
     if table.num_rows + len(invalid) != len(starts):
         return None

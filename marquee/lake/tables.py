@@ -2,8 +2,9 @@
 
 A Spark job *prepares* a batch: its Parquet parts lie under the table's folder, and one JSON object lists them, but
 no version of the table holds them yet. Validation reads the prepared parts. Only then are they *committed*, as one
-Delta commit that carries the batch as an application transaction, so that the same batch is never in twice. A job
-that dies leaves parts that nobody reads; Delta's own vacuum takes them.
+Delta commit whose metadata names every batch that the version holds (`marquee.batches`), so that the same batch is
+never in twice. A commit is made on the version that it was planned on, or refused and planned anew: concurrent writers
+never overlook each other. A job that dies leaves parts that nobody reads; Delta's own vacuum takes them.
 
 (This is Write-Audit-Publish on plain Delta: an uncommitted file is invisible to every reader of the protocol.)
 """
@@ -11,8 +12,9 @@ that dies leaves parts that nobody reads; Delta's own vacuum takes them.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,29 +26,55 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 Mode = Literal["append", "replace"]
-BATCH_OF_PART = re.compile(r"^parts/([^/]+)/")
+BATCHES, BUCKETS = "marquee.batches", "marquee.buckets"
+BUCKET = "bucket"
+ROWS_OF_A_GROUP = 262_144
+#: Tries of a commit whose table moved in the meantime.
+ATTEMPTS = 12
 
 
 @dataclass(frozen=True)
 class Part:
-    """One Parquet file of a table; `path` is relative to the table's folder, `size` in bytes."""
+    """One Parquet file of a table; `path` is relative to the table's folder, `size` in bytes.
+
+    `bucket` is the bucket whose rows it holds, in a table that is divided into buckets (`marquee.buckets`).
+    """
 
     path: str
     size: int
     rows: int
+    bucket: int | None = None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The parts of a batch that are written and not yet committed."""
+    """The parts of a batch that are written and not yet committed; `n_buckets` where they are divided."""
 
     table: str
     batch: str
     parts: tuple[Part, ...]
+    n_buckets: int | None = None
 
     @property
     def rows(self) -> int:
         return sum(part.rows for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a commit makes of a table.
+
+    Attributes:
+        adds: the parts that join it.
+        batches: the batches that the new version holds.
+        replaced: the buckets whose earlier parts go; None: all of them go; empty: none.
+        n_buckets: into how many buckets the new version is divided; None where it is not.
+    """
+
+    adds: tuple[Part, ...]
+    batches: tuple[str, ...]
+    replaced: tuple[int, ...] | None = ()
+    n_buckets: int | None = None
 
 
 def folder(table: str) -> str:
@@ -77,7 +105,29 @@ def load_prepared(lake: Lake, table: str, batch: str) -> Prepared:
     if not lake.exists(key):
         raise LakeError(f"Batch {batch} has no prepared parts of table {table} ({lake.uri(key)}): run its job again.")
     listing = lake.read_json(key)
-    return Prepared(table, batch, tuple(Part(**part) for part in listing["parts"]))
+    return Prepared(table, batch, tuple(Part(**part) for part in listing["parts"]), listing.get("n_buckets"))
+
+
+def write_part(
+    lake: Lake, table: str, batch: str, rows: pa.Table, *, bucket: int | None = None, **options: Any
+) -> Part:
+    """Write rows as one part of a batch, under a name of its own, and tell of it.
+
+    Args:
+        rows: with the contract's columns; dictionaries are written as what they stand for.
+        options: further ones of pyarrow's `write_table`.
+
+    Raises:
+        LakeError: the store refuses.
+    """
+    import pyarrow.parquet as pq
+
+    # A new name each time: a task that runs twice never writes over its twin's part.
+    path = part_path(batch, f"{'part' if bucket is None else f'bucket-{bucket:04d}'}-{uuid.uuid4().hex[:12]}.parquet")
+    where, filesystem = f"{lake.bucket}/{folder(table)}/{path}", lake.filesystem()
+    with lake_errors(f"write {path} of table {table}", lake):
+        pq.write_table(rows, where, filesystem=filesystem, **{"compression": "zstd", "store_schema": False, **options})
+        return Part(path, int(filesystem.get_file_info(where).size), rows.num_rows, bucket)
 
 
 def read_parts(lake: Lake, prepared: Prepared, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
@@ -135,26 +185,59 @@ def parts_of(delta: DeltaTable) -> list[str]:
     return sorted(str(path) for path in delta.get_add_actions(flatten=True).column("path").to_pylist())
 
 
-def batches_of(delta: DeltaTable) -> set[str]:
-    """The batches whose parts are in this version."""
-    return {match.group(1) for match in map(BATCH_OF_PART.match, parts_of(delta)) if match}
+def buckets_of(delta: DeltaTable) -> dict[str, int]:
+    """Path of each of the version's parts -> its bucket, in a table that is divided."""
+    actions = delta.get_add_actions(flatten=True)
+    names = actions.schema.names if hasattr(actions, "schema") else actions.column_names
+    if f"partition.{BUCKET}" not in names:
+        return {}
+    paths, buckets = (actions.column(name).to_pylist() for name in ("path", f"partition.{BUCKET}"))
+    return {str(path): int(bucket) for path, bucket in zip(paths, buckets, strict=True)}
 
 
-def batches(lake: Lake, table: str, version: int) -> set[str]:
-    """The batches whose parts are in that version of the table."""
-    return batches_of(open_table(lake, table, version))
+def batches(lake: Lake, table: str, version: int) -> list[str]:
+    """The batches whose rows are in that version of the table, in the order that they came in."""
+    return list(json.loads(commit_of(lake, table, version).get(BATCHES, "[]")))
 
 
-def is_in(found: set[str], batch: str, mode: Mode) -> bool:
+def n_buckets(lake: Lake, table: str, version: int) -> int:
+    """Into how many buckets that version of the table is divided."""
+    return int(commit_of(lake, table, version).get(BUCKETS, 1))
+
+
+def commit_of(lake: Lake, table: str, version: int) -> dict[str, Any]:
+    """The commit that made a version, as Delta keeps it.
+
+    Raises:
+        LakeError: the table has no such version.
+    """
+    for entry in history(lake, table):
+        if int(entry["version"]) == version:
+            return entry
+    raise LakeError(f"Table {table} has no version {version} in its history: name one that it has.")
+
+
+def is_in(found: Sequence[str], batch: str, mode: Mode) -> bool:
     """Whether a table that holds the batches `found` already is what committing `batch` would make of it."""
-    return found == {batch} if mode == "replace" else batch in found
+    return list(found) == [batch] if mode == "replace" else batch in found
 
 
 def read_table(lake: Lake, table: str, version: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """The rows of a pinned version, in batches; memory is bounded by a few row groups."""
     dataset = open_table(lake, table, version).to_pyarrow_dataset(filesystem=_below(lake, table))
+    named = list(columns) if columns is not None else [name for name in dataset.schema.names if name != BUCKET]
     with lake_errors(f"read table {table} at version {version}"):
-        yield from dataset.to_batches(columns=columns)
+        yield from dataset.to_batches(columns=named)
+
+
+def read_part(lake: Lake, table: str, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """All rows of one part."""
+    import pyarrow.parquet as pq
+
+    with lake_errors(f"read {path} of table {table}", lake):
+        where = f"{lake.bucket}/{folder(table)}/{path}"
+        with pq.ParquetFile(where, filesystem=lake.filesystem()) as file:
+            return file.read(columns=list(columns) if columns is not None else None)
 
 
 def commit(lake: Lake, prepared: Prepared, schema: pa.Schema, *, mode: Mode, metadata: dict[str, str]) -> int:
@@ -167,68 +250,163 @@ def commit(lake: Lake, prepared: Prepared, schema: pa.Schema, *, mode: Mode, met
         metadata: kept in the commit, for people who read the table's history.
 
     Raises:
-        LakeError: the store refuses, or somebody else committed the same batch at the same time (transient).
+        LakeError: the store refuses, or others commit again and again in between (transient).
     """
-    from deltalake import CommitProperties, Schema, Transaction
-    from deltalake.exceptions import CommitFailedError
-    from deltalake.transaction import AddAction, create_table_with_add_actions
 
-    is_new = not exists(lake, prepared.table)
-    delta = None if is_new else open_table(lake, prepared.table)
-    if delta is not None and _is_there(delta, prepared, mode):
-        return int(delta.version())
-    seen = delta.transaction_version(prepared.batch) if delta is not None else None
-    properties = CommitProperties(
-        custom_metadata={"marquee.batch": prepared.batch, "marquee.mode": mode, **metadata},
-        app_transactions=[Transaction(prepared.batch, 1 if seen is None else seen + 1)],
+    def plan(version: int | None) -> Plan | None:
+        found = [] if version is None else batches(lake, prepared.table, version)
+        if version is not None and is_in(found, prepared.batch, mode):
+            return None
+        kept = found if mode == "append" else []
+        return Plan(
+            prepared.parts,
+            (*kept, prepared.batch),
+            replaced=() if mode == "append" else None,
+            n_buckets=prepared.n_buckets,
+        )
+
+    return apply(
+        lake, prepared.table, schema, plan, {"marquee.batch": prepared.batch, "marquee.mode": mode, **metadata}
     )
-    # The time is the batch's place in the commit, not a wall clock: the same batch gives the same actions.
-    adds = [
+
+
+def apply(
+    lake: Lake,
+    table: str,
+    schema: pa.Schema,
+    plan: Callable[[int | None], Plan | None],
+    metadata: Mapping[str, str],
+) -> int:
+    """Commit what `plan` makes of the newest version (None: there is no table), and return the version it made.
+
+    A commit whose version somebody else has made in the meantime is refused by the store, and planned anew. A plan
+    that is None changes nothing: the newest version is returned.
+
+    Raises:
+        LakeError: the store refuses, or others commit again and again in between (transient).
+    """
+
+    def once() -> int:
+        delta = open_table(lake, table) if exists(lake, table) else None
+        version = None if delta is None else int(delta.version())
+        planned = plan(version)
+        if planned is None:
+            return int(version or 0)
+        _commit_once(lake, table, schema, delta, planned, metadata)
+        return 0 if version is None else version + 1
+
+    return _until_unmoved(table, once)
+
+
+def _until_unmoved(table: str, once: Callable[[], int]) -> int:
+    """Call `once` until no other writer comes in between.
+
+    Raises:
+        LakeError: they come again and again (transient).
+    """
+    from deltalake.exceptions import CommitFailedError
+    from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_random
+
+    tries = Retrying(
+        stop=stop_after_attempt(ATTEMPTS), wait=wait_random(0, 0.5), retry=retry_if_exception_type(CommitFailedError)
+    )
+    try:
+        return tries(once)
+    except RetryError:
+        raise LakeError(
+            f"Table {table} was changed by others {ATTEMPTS} times while this wanted to: run the task again.",
+            is_transient=True,
+        ) from None
+
+
+def _commit_once(
+    lake: Lake, table: str, schema: pa.Schema, delta: DeltaTable | None, plan: Plan, metadata: Mapping[str, str]
+) -> None:
+    """Commit on top of `delta`; deltalake's CommitFailedError where its next version is there already."""
+    import pyarrow as pa
+    from deltalake import CommitProperties, Schema
+    from deltalake.transaction import create_table_with_add_actions
+
+    is_divided = plan.n_buckets is not None
+    full = Schema.from_arrow(pa.schema([*schema, (BUCKET, pa.int64())]) if is_divided else schema)
+    kept = {**metadata, BATCHES: json.dumps(list(plan.batches))}
+    if plan.n_buckets is not None:
+        kept[BUCKETS] = str(plan.n_buckets)
+    # No second try by the library: it would commit beside what this plan has not seen.
+    properties = CommitProperties(custom_metadata=kept, max_commit_retries=0)
+    actions = add_actions(plan.adds, is_divided=is_divided)
+    partition_by = [BUCKET] if is_divided else []
+    if delta is None:
+        with _refusals(lake, table):
+            create_table_with_add_actions(
+                lake.uri(folder(table)),
+                full,
+                actions,
+                mode="error",
+                partition_by=partition_by,
+                storage_options=lake.storage_options(),
+                commit_properties=properties,
+            )
+        return
+    filters = [(BUCKET, "in", [str(bucket) for bucket in plan.replaced])] if plan.replaced else None
+    with _refusals(lake, table):
+        delta.create_write_transaction(
+            actions,
+            mode="append" if plan.replaced == () else "overwrite",
+            schema=full,
+            partition_by=partition_by,
+            partition_filters=filters,
+            commit_properties=properties,
+        )
+
+
+@contextmanager
+def _refusals(lake: Lake, table: str) -> Iterator[None]:
+    """A commit's refusals as sentences, but for one whose version is there already: that is tried again."""
+    from deltalake.exceptions import CommitFailedError
+
+    moved: list[CommitFailedError] = []
+    with lake_errors(f"commit to table {table}", lake):
+        try:
+            yield
+        except CommitFailedError as error:
+            moved.append(error)
+    if moved:
+        raise moved[0]
+
+
+def add_actions(parts: Iterable[Part], *, is_divided: bool) -> list[Any]:
+    """Parts as Delta's log takes them. No time of the clock is in them: the same batch gives the same actions."""
+    from deltalake.transaction import AddAction
+
+    return [
         AddAction(
             path=part.path,
             size=part.size,
-            partition_values={},
+            partition_values={BUCKET: str(part.bucket)} if is_divided else {},
             modification_time=0,
             data_change=True,
             stats=json.dumps({"numRecords": part.rows}),
         )
-        for part in prepared.parts
+        for part in parts
     ]
-    with lake_errors(f"commit batch {prepared.batch} to table {prepared.table}"):
-        try:
-            if delta is None:
-                create_table_with_add_actions(
-                    lake.uri(folder(prepared.table)),
-                    Schema.from_arrow(schema),
-                    adds,
-                    mode="error",
-                    partition_by=[],
-                    storage_options=lake.storage_options(),
-                    commit_properties=properties,
-                )
-            else:
-                delta.create_write_transaction(
-                    adds,
-                    mode="overwrite" if mode == "replace" else "append",
-                    schema=Schema.from_arrow(schema),
-                    partition_by=[],
-                    commit_properties=properties,
-                )
-        except CommitFailedError as error:
-            raise LakeError(
-                f"Batch {prepared.batch} was committed to table {prepared.table} by somebody else at the same time "
-                f"({error}): the next try finds it there.",
-                is_transient=True,
-            ) from None
-    # The newest version may already be somebody else's commit: ours is the one in which the batch is found.
-    return _version_of(lake, prepared)
 
 
-def upsert(lake: Lake, prepared: Prepared, schema: pa.Schema, *, key: str, metadata: dict[str, str]) -> int:
+def upsert(
+    lake: Lake,
+    prepared: Prepared,
+    schema: pa.Schema,
+    *,
+    key: str,
+    metadata: dict[str, str],
+    update_where: str | None = None,
+) -> int:
     """Merge a prepared batch into its table: rows of the same key are replaced, others are added.
 
-    A batch that was merged since the table was last replaced is in it, and is not merged again: rows that came after
-    it stay.
+    A batch that is in the table is not merged again: rows that came after it stay.
+
+    Args:
+        update_where: which rows replace another (SQL over `incoming` and `kept`); by default all do.
 
     Raises:
         LakeError: the store refuses.
@@ -236,56 +414,37 @@ def upsert(lake: Lake, prepared: Prepared, schema: pa.Schema, *, key: str, metad
     import pyarrow as pa
     from deltalake import CommitProperties
 
-    if not exists(lake, prepared.table):
-        return commit(lake, prepared, schema, mode="append", metadata=metadata)
-    delta = open_table(lake, prepared.table)
-    if _is_merged(history(lake, prepared.table), prepared.batch):
-        return int(delta.version())
-    incoming = pa.concat_tables(read_parts(lake, prepared)) if prepared.parts else schema.empty_table()
-    with lake_errors(f"merge batch {prepared.batch} into table {prepared.table}"):
-        (
-            delta.merge(
-                incoming.cast(schema),
-                predicate=f"kept.{key} = incoming.{key}",
-                source_alias="incoming",
-                target_alias="kept",
-                commit_properties=CommitProperties(custom_metadata={"marquee.batch": prepared.batch, **metadata}),
+    def once() -> int:
+        if not exists(lake, prepared.table):
+            return commit(lake, prepared, schema, mode="append", metadata=metadata)
+        delta = open_table(lake, prepared.table)
+        found = batches(lake, prepared.table, int(delta.version()))
+        if prepared.batch in found:
+            return int(delta.version())
+        rows = pa.concat_tables(read_parts(lake, prepared)) if prepared.parts else schema.empty_table()
+        kept = {"marquee.batch": prepared.batch, **metadata, BATCHES: json.dumps([*found, prepared.batch])}
+        with _refusals(lake, prepared.table):
+            (
+                delta.merge(
+                    rows.cast(schema),
+                    predicate=f"kept.{key} = incoming.{key}",
+                    source_alias="incoming",
+                    target_alias="kept",
+                    commit_properties=CommitProperties(custom_metadata=kept, max_commit_retries=0),
+                )
+                .when_matched_update_all(predicate=update_where)
+                .when_not_matched_insert_all()
+                .execute()
             )
-            .when_matched_update_all()
-            .when_not_matched_insert_all()
-            .execute()
-        )
-    return int(delta.version())
+        return int(delta.version())
+
+    return _until_unmoved(prepared.table, once)
 
 
 def history(lake: Lake, table: str) -> list[dict[str, Any]]:
     """The commits of the table, newest first, as Delta keeps them."""
     with lake_errors(f"read the history of table {table}"):
         return list(open_table(lake, table).history())
-
-
-def _is_there(delta: DeltaTable, prepared: Prepared, mode: Mode) -> bool:
-    """Whether the table already is what the commit would make of it. A batch without parts leaves no trace in it."""
-    if not prepared.parts:
-        return mode == "append" or not parts_of(delta)
-    return is_in(batches_of(delta), prepared.batch, mode)
-
-
-def _is_merged(commits: list[dict[str, Any]], batch: str) -> bool:
-    """Whether the batch came in (commits newest first) and no other replaced the whole table after it."""
-    for entry in commits:
-        if entry.get("marquee.batch") == batch:
-            return True
-        if entry.get("marquee.mode") == "replace":
-            return False
-    return False
-
-
-def _version_of(lake: Lake, prepared: Prepared) -> int:
-    for entry in history(lake, prepared.table):
-        if entry.get("marquee.batch") == prepared.batch:
-            return int(entry["version"])
-    raise LakeError(f"Batch {prepared.batch} is not in the history of table {prepared.table}: run the task again.")
 
 
 def _below(lake: Lake, table: str) -> Any:
