@@ -1,7 +1,7 @@
 """Raw files: kept in the lake as they were received, under the sha256 of their bytes, and never changed.
 
-raw/<sha256>/<file name>       one object a file
-raw/<sha256>/manifest.json     written last: where it is, the files are whole
+raw/<sha256>/<file name>               one object a file
+raw/<sha256>/<digest>.manifest.json    how they are read, written last: where one is, the files are whole
 """
 
 from __future__ import annotations
@@ -9,47 +9,65 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterable
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, TypeVar
 
 from marquee.errors import LakeError, SourceError
 from marquee.lake.objects import Lake, lake_errors
-from marquee.sources.archive import archive_errors, open_inside
+from marquee.sources.archive import archive_errors, streams
 from marquee.sources.files import file_errors
+from marquee.sources.packing import unpacked
+from marquee.sources.reading import Reading, Source
 from marquee.sources.recognition import Member, Recognised
 
-__all__ = ["Manifest", "Member", "RawFile", "open_member", "read_manifest", "stage"]
+__all__ = ["Manifest", "Member", "RawFile", "manifests", "open_member", "open_members", "read_manifest", "stage"]
 
 # 10,000 parts at most, so objects may have up to 160 GB.
 PART_BYTES = 16 << 20
 PARTS_AT_ONCE = 3
+FILES_AT_ONCE = 8
 READ_AHEAD_BYTES = 8 << 20
 CHUNK_BYTES = 1 << 20
 
+T = TypeVar("T")
+
+MANIFEST = ".manifest.json"
+
+_BATCH = re.compile(r"[0-9a-f]{64}-[0-9a-f]{8}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file as received: its name, size in bytes, and sha256 in hex."""
+    """A file as received.
+
+    Attributes:
+        name: its own, or its path in the folder that was received.
+        size: in bytes.
+        sha256: in hex.
+        index: where it may be cut for several readers, in order: (byte offset, number of the line that starts there), the
+            file's first line being 1. Empty where it is short, or can only be read as a whole.
+    """
 
     name: str
     size: int
     sha256: str
+    index: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What was received, once, as a batch.
+    """What was received, and how it is read: a batch.
 
     Attributes:
-        sha256: the batch's name. One file: its own sha256. Several: that of the sorted lines "sha256  name\\n".
+        sha256: of the bytes. One file: its own sha256. Several: that of the sorted lines "sha256  name\\n".
         name: the file's or folder's name, as a person knows it.
         source: where it came from, without credentials and query string.
-        format: one of `marquee.sources.FORMATS`.
+        reading: how it is read.
         members: which table is in which file.
         received_at: when, ISO 8601 in UTC.
         is_generated: made up by a generator; `parameters` are the generator's, else None.
@@ -58,32 +76,65 @@ class Manifest:
     sha256: str
     name: str
     source: str
-    format: str
+    reading: Source
     files: tuple[RawFile, ...]
     members: tuple[Member, ...]
     received_at: str
     is_generated: bool = False
     parameters: dict[str, Any] | None = None
 
-    def member(self, table: str) -> Member | None:
-        """Where that table is; None where the source has none."""
-        return next((member for member in self.members if member.table == table), None)
+    @property
+    def batch(self) -> str:
+        """The batch's name: the same bytes read the same way."""
+        return f"{self.sha256}-{self.reading.digest}"
+
+    def of(self, table: str) -> tuple[Member, ...]:
+        """Where that table is; empty where the source has none."""
+        return tuple(member for member in self.members if member.table == table)
+
+    def reading_of(self, member: Member) -> Reading:
+        """How that member is read."""
+        return member.reading(self.reading)
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest in JSON's types."""
+        return {
+            **vars(self),
+            "reading": self.reading.to_json(),
+            "files": [asdict(file) for file in self.files],
+            "members": [asdict(member) for member in self.members],
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Manifest:
+        """What `to_json` gave.
+
+        Raises:
+            TypeError, KeyError, AttributeError, ValueError: it is something else.
+        """
+        files = tuple(
+            RawFile(**{**file, "index": tuple((offset, line) for offset, line in file["index"])})
+            for file in value["files"]
+        )
+        members = tuple(Member(**member) for member in value["members"])
+        return cls(**{**value, "files": files, "members": members, "reading": Source.model_validate(value["reading"])})
 
 
 def file_key(sha256: str, name: str) -> str:
     return f"raw/{sha256}/{name}"
 
 
-def manifest_key(sha256: str) -> str:
-    return file_key(sha256, "manifest.json")
+def manifest_key(batch: str) -> str:
+    sha256, _, digest = batch.partition("-")
+    return file_key(sha256, digest + MANIFEST)
 
 
 def stage(lake: Lake, recognised: Recognised, received_at: str) -> Manifest:
     """Put the source's files into the lake, unless they are there: the same bytes are kept once.
 
     Each file is streamed in parts; the server checks each part against its sha256. The manifest is written last, and
-    by one of several who stage the same at once. Staging the same bytes again uploads nothing and gives the first
-    manifest, unless they are to be read as another format: then the manifest says so from now on.
+    by one of several who stage the same at once. Staging the same bytes again uploads nothing: read the same way they
+    give the first manifest, read another way they get one more.
 
     Args:
         received_at: when the source was received, ISO 8601 in UTC: the run's time, so that a retry says the same.
@@ -92,32 +143,35 @@ def stage(lake: Lake, recognised: Recognised, received_at: str) -> Manifest:
         SourceError: a file can't be read, or changed while it was.
         LakeError: the store refuses.
     """
-    files = tuple(_measure(path) for path in recognised.files)
+    files = tuple(_each(_measure, recognised.files, recognised.files.values()))
     manifest = Manifest(
         sha256=batch_sha256(files),
         name=recognised.located.name,
         source=recognised.located.source,
-        format=recognised.format,
+        reading=recognised.reading,
         files=files,
         members=recognised.members,
         received_at=received_at,
         is_generated=recognised.is_generated,
         parameters=recognised.parameters,
     )
-    key = manifest_key(manifest.sha256)
-    is_there = lake.exists(key)
-    if is_there:
-        first = read_manifest(lake, manifest.sha256)
-        if first.format == manifest.format:
-            return first
-    for path, file in zip(recognised.files, files, strict=True):
-        _upload(lake, path, file_key(manifest.sha256, file.name), file)
-    is_ours = lake.write_json(key, asdict(manifest), if_absent=not is_there)
-    return manifest if is_ours else read_manifest(lake, manifest.sha256)
+    key = manifest_key(manifest.batch)
+    if lake.exists(key):
+        return read_manifest(lake, manifest.batch)
+    if others := manifests(lake, manifest.sha256):
+        manifest = _with_names_of(others[0], manifest)
+    else:
+
+        def upload(file: RawFile) -> None:
+            _upload(lake, recognised.files[file.name], file_key(manifest.sha256, file.name), file)
+
+        _each(upload, files)
+    is_ours = lake.write_json(key, manifest.to_json(), if_absent=True)
+    return manifest if is_ours else read_manifest(lake, manifest.batch)
 
 
 def batch_sha256(files: Iterable[RawFile]) -> str:
-    """The batch's name, from the sums and names of its files; the order of the files does not matter."""
+    """The bytes' name, from the sums and names of the files; the order of the files does not matter."""
     listed = list(files)
     if len(listed) == 1:
         return listed[0].sha256
@@ -125,24 +179,37 @@ def batch_sha256(files: Iterable[RawFile]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def read_manifest(lake: Lake, sha256: str) -> Manifest:
-    """What was received under that sha256.
+def read_manifest(lake: Lake, batch: str) -> Manifest:
+    """What was received as that batch.
 
     Raises:
         LakeError: nothing was, or the manifest is not as `stage` writes it, or the store refuses.
     """
-    if not _SHA256.fullmatch(sha256):
-        raise LakeError(f"{sha256!r} is no sha256 of a raw batch: give its 64 lower-case hex digits.")
-    key = manifest_key(sha256)
+    if not _BATCH.fullmatch(batch):
+        raise LakeError(
+            f"{batch!r} is no name of a raw batch: give the 64 hex digits of its sha256, '-', and the 8 of its reading."
+        )
+    key = manifest_key(batch)
     if not lake.exists(key):
-        raise LakeError(f"No raw batch {sha256} is in the lake ({lake.uri(key)}): ingest its source again.")
-    value = lake.read_json(key)
-    try:
-        files = tuple(RawFile(**file) for file in value.pop("files"))
-        members = tuple(Member(**member) for member in value.pop("members"))
-        return Manifest(files=files, members=members, **value)
-    except (TypeError, KeyError, AttributeError) as error:
-        raise LakeError(f"{lake.uri(key)} is no manifest ({error}): remove it, and ingest its source again.") from None
+        raise LakeError(f"No raw batch {batch} is in the lake ({lake.uri(key)}): ingest its source again.")
+    return _manifest_in(lake, key)
+
+
+def manifests(lake: Lake, sha256: str) -> list[Manifest]:
+    """All ways in which the bytes of that sha256 are read, in the order in which they came; empty: there are no such.
+
+    Raises:
+        LakeError: it is no sha256, or a manifest is not as `stage` writes it, or the store refuses.
+    """
+    if not _SHA256.fullmatch(sha256):
+        raise LakeError(f"{sha256!r} is no sha256 of raw files: give its 64 lower-case hex digits.")
+    prefix = file_key(sha256, "")
+    with lake_errors(f"list {lake.uri(prefix)}", lake):
+        pages = lake.client().get_paginator("list_objects_v2").paginate(Bucket=lake.bucket, Prefix=prefix)
+        keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    is_manifest = re.compile(re.escape(prefix) + "[0-9a-f]{8}" + re.escape(MANIFEST))
+    found = [_manifest_in(lake, key) for key in keys if is_manifest.fullmatch(key)]
+    return sorted(found, key=lambda manifest: (manifest.received_at, manifest.batch))
 
 
 def open_member(lake: Lake, manifest: Manifest, member: Member) -> BinaryIO:
@@ -154,45 +221,133 @@ def open_member(lake: Lake, manifest: Manifest, member: Member) -> BinaryIO:
         LakeError: the object is missing, or the store refuses; while reading too.
         SourceError: the archive is damaged; while reading too.
     """
-    return io.BufferedReader(_MemberStream(lake, manifest, member), CHUNK_BYTES)
+    opened = open_members(lake, manifest, [member])
+    return io.BufferedReader(_Read(next(opened)[1], member.name, also_close=opened.close), CHUNK_BYTES)
 
 
-class _MemberStream(io.RawIOBase):
-    """The member's bytes, with the errors of all layers below as sentences."""
+def open_members(
+    lake: Lake, manifest: Manifest, members: Sequence[Member]
+) -> Generator[tuple[Member, BinaryIO], None, None]:
+    """Several files of a batch as streams of their bytes, unpacked; an archive is read once, in its own order.
 
-    def __init__(self, lake: Lake, manifest: Manifest, member: Member) -> None:
+    A stream is good until the next one is asked for.
+
+    Raises: as `open_member`.
+    """
+    for (file, _), inside in _passes(members).items():
+        with archive_errors(file), _LakeFile(lake, file_key(manifest.sha256, file)) as raw:
+            whole = io.BufferedReader(raw, READ_AHEAD_BYTES)
+            paths = [path for path in inside if path is not None]
+            for path, stream in streams(whole, paths, file) if paths else [(None, whole)]:
+                yield inside[path], _plain(stream, inside[path])
+
+
+def _passes(members: Sequence[Member]) -> dict[tuple[str, int], dict[str | None, Member]]:
+    """The members by how often their file has to be read: once, but for tables that lie in the very same bytes."""
+    seen: Counter[tuple[str, str | None]] = Counter()
+    passes: dict[tuple[str, int], dict[str | None, Member]] = {}
+    for member in members:
+        place = (member.file, member.member)
+        passes.setdefault((member.file, seen[place]), {})[member.member] = member
+        seen[place] += 1
+    return passes
+
+
+def _plain(stream: IO[bytes], member: Member) -> BinaryIO:
+    """The member's unpacked bytes, with what an archive says of damage as sentences."""
+    return io.BufferedReader(_Read(unpacked(stream, member.packing, member.name), member.name), CHUNK_BYTES)
+
+
+class _Read(io.RawIOBase):
+    """A stream whose damage is told in sentences, and with it what else has to be closed."""
+
+    def __init__(self, stream: IO[bytes], name: str, also_close: Callable[[], None] = lambda: None) -> None:
         super().__init__()
-        self._lake, self._name = lake, member.name
-        with ExitStack() as closing, archive_errors(self._name), lake_errors(f"read {self._name}", lake):
-            path = f"{lake.bucket}/{file_key(manifest.sha256, member.file)}"
-            # Ranged reads, each retried by itself: a broken connection in the middle costs one range.
-            native = closing.enter_context(lake.filesystem().open_input_file(path))
-            file: IO[bytes] = closing.enter_context(io.BufferedReader(native, READ_AHEAD_BYTES))
-            self._stream = file if member.member is None else open_inside(file, member.member, closing)
-            self._closing = closing.pop_all()
+        self._stream, self._name, self._also_close = stream, name, also_close
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        with archive_errors(self._name), lake_errors(f"read {self._name}", self._lake):
+        with archive_errors(self._name):
             chunk = self._stream.read(len(buffer))
         buffer[: len(chunk)] = chunk
         return len(chunk)
 
     def close(self) -> None:
-        if not self.closed and hasattr(self, "_closing"):
-            self._closing.close()
+        if not self.closed:
+            self._also_close()
         super().close()
 
 
-def _measure(path: Path) -> RawFile:
+class _LakeFile(io.RawIOBase):
+    """An object of the lake by ranged reads, each retried by itself: a broken connection in the middle costs one."""
+
+    def __init__(self, lake: Lake, key: str) -> None:
+        super().__init__()
+        self._lake, self._what = lake, f"read {lake.uri(key)}"
+        with lake_errors(self._what, lake):
+            self._file = lake.filesystem().open_input_file(f"{lake.bucket}/{key}")
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def readinto(self, buffer: Any) -> int:
+        with lake_errors(self._what, self._lake):
+            return int(self._file.readinto(buffer))
+
+    def close(self) -> None:
+        if not self.closed and hasattr(self, "_file"):
+            self._file.close()
+        super().close()
+
+
+def _with_names_of(first: Manifest, again: Manifest) -> Manifest:
+    """A manifest of bytes that are in the lake already: a single file lies there under the name it had first."""
+    if len(first.files) > 1:
+        return again
+    name = first.files[0].name
+    return replace(
+        again,
+        files=(replace(again.files[0], name=name),),
+        members=tuple(replace(member, file=name) for member in again.members),
+    )
+
+
+def _manifest_in(lake: Lake, key: str) -> Manifest:
+    try:
+        return Manifest.from_json(lake.read_json(key))
+    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise LakeError(f"{lake.uri(key)} is no manifest ({reason}): remove it, and ingest its source again.") from None
+
+
+def _each(work: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
+    """The results of several calls at once, in order; the first that fails ends them."""
+    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+        try:
+            return list(pool.map(work, *arguments))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _measure(name: str, path: Path) -> RawFile:
     digest, size = hashlib.sha256(), 0
     with file_errors(path), path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
-    return RawFile(path.name, size, digest.hexdigest())
+    return RawFile(name, size, digest.hexdigest())
 
 
 def _upload(lake: Lake, path: Path, key: str, file: RawFile) -> None:

@@ -1,4 +1,8 @@
-"""Archives (zip; tar, plain or gz, bz2, xz): what is in them, and a member as a stream. Nothing is unpacked to disk."""
+"""Archives (zip; tar, plain or packed): what is in them, and members as streams. Nothing is unpacked to disk.
+
+A tar that lies in an archive is looked into as well; its members are named `outer.tar!/path`. Names of members are only
+ever compared and shown, never used as paths.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +10,50 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from marquee.errors import SourceError
+from marquee.sources.packing import HEAD_BYTES, damaged, packing_of, unpacked
 
 CHUNK = 1 << 20
+INNER = "!/"
 
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
-_TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
 _USTAR_AT = 257
+_TAR_BUFFER = 2048 * tarfile.BLOCKSIZE
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file in an archive or folder: its path there, with slashes, and its size in bytes."""
+    """A file in an archive or folder: its path there, with slashes, its size in bytes, and its first bytes if known."""
 
     path: str
     size: int
+    head: bytes | None = field(default=None, compare=False, repr=False)
 
 
 def is_archive(path: Path) -> bool:
-    """Whether the file claims to be an archive, by its first bytes or its name (a broken one claims so too)."""
+    """Whether the file claims to be an archive, by its first bytes or its name (a broken one claims so too).
+
+    Raises:
+        OSError: it can't be read.
+    """
+    if path.name.lower().endswith((".zip", *_TAR_ENDINGS)):
+        return True
     with path.open("rb") as file:
-        head = file.read(_USTAR_AT + 5)
-    name = path.name.lower()
-    return head.startswith(_ZIP_STARTS) or head[_USTAR_AT:] == b"ustar" or name.endswith((".zip", *_TAR_ENDINGS))
+        if file.peek(4).startswith(_ZIP_STARTS):
+            return True
+        try:
+            return (
+                unpacked(file, packing_of(file.peek(HEAD_BYTES)), path.name).read(_USTAR_AT + 5)[_USTAR_AT:] == b"ustar"
+            )
+        except SourceError:
+            return False  # a damaged file that is packed; whoever reads it says so
 
 
 def entries(path: Path) -> list[Entry]:
@@ -50,54 +69,41 @@ def entries(path: Path) -> list[Entry]:
             with zipfile.ZipFile(file) as archive:
                 found = [Entry(info.filename, info.file_size) for info in archive.infolist() if not info.is_dir()]
         else:
-            with tarfile.open(fileobj=file, mode="r:*") as tar:
-                found = [Entry(info.name, info.size) for info in tar if info.isreg()]
-                # The sum of a compressed tar stands behind its last block.
-                while tar.fileobj is not None and tar.fileobj.read(CHUNK):
-                    pass
+            found = list(_tar_entries(file, path.name, ""))
     return list({entry.path: entry for entry in reversed(found)}.values())[::-1]
 
 
-def open_inside(file: IO[bytes], member: str, closing: ExitStack) -> IO[bytes]:
-    """A member of the archive as a stream of its bytes, in bounded memory.
+def streams(file: IO[bytes], wanted: Collection[str], name: str) -> Iterator[tuple[str, IO[bytes]]]:
+    """Members of an archive as streams of their bytes, in the archive's order and in bounded memory.
+
+    A stream is good until the next one is asked for.
 
     Args:
-        file: the archive, seekable; it has to stay open.
-        closing: closes what was opened here.
+        file: the archive; it has to stay open, and a zip has to be seekable.
+        name: the archive as a person knows it.
 
     Raises:
-        SourceError: there is no such member, or it is encrypted.
+        SourceError: a member is not there, or is encrypted.
         zipfile.BadZipFile, tarfile.TarError, EOFError, OSError: the archive is damaged; `archive_errors` turns
             these into sentences, while reading too.
     """
-    if _is_zip(file):
-        archive = closing.enter_context(zipfile.ZipFile(file))
-        # The first of two members of one name, as everywhere here.
-        info = next((info for info in archive.infolist() if info.filename == member), None)
-        if info is not None and info.flag_bits & 0x1:
-            raise SourceError(f"{member} is encrypted: pack it again without a password.")
-        if info is not None:
-            return closing.enter_context(archive.open(info))
-    else:
-        tar = closing.enter_context(tarfile.open(fileobj=file, mode="r:*"))  # noqa: SIM115
-        for header in tar:
-            if header.name == member and header.isreg() and (stream := tar.extractfile(header)):
-                return closing.enter_context(stream)
-    raise SourceError(f"{member} is not in the archive: check that nobody has replaced it.")
+    missing = set(wanted)
+    for path, stream in _zip_streams(file, missing) if _is_zip(file) else _tar_streams(file, name, "", missing):
+        missing.discard(path)
+        yield path, stream
+        if not missing:
+            return
+    raise SourceError(f"{name}{INNER}{min(missing)} is not in the archive: check that nobody has replaced it.")
 
 
-def check_member(path: Path, member: str) -> None:
-    """Read a zip's member to its end, which checks its sum; a tar's were checked by `entries`.
+def open_inside(file: IO[bytes], member: str, name: str, closing: ExitStack) -> IO[bytes]:
+    """One member of an archive as a stream of its bytes; `closing` closes what was opened here.
 
-    Raises:
-        SourceError: it is damaged, encrypted or packed in a way that Python can't read.
+    Raises: as `streams`.
     """
-    with archive_errors(f"{path.name}!/{member}"), ExitStack() as closing:
-        file = closing.enter_context(path.open("rb"))
-        if _is_zip(file):
-            stream = open_inside(file, member, closing)
-            while stream.read(CHUNK):
-                pass
+    found = streams(file, [member], name)
+    closing.callback(found.close)  # type: ignore[attr-defined]
+    return next(found)[1]
 
 
 @contextmanager
@@ -107,21 +113,65 @@ def archive_errors(name: str) -> Iterator[None]:
     Raises:
         SourceError: in place of the library's error.
     """
-    damage = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError)
     try:
         yield
     except NotImplementedError as error:
         raise SourceError(
             f"{name} is packed in a way that is not understood ({error}): pack it again with deflate."
         ) from error
-    except damage as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
-        raise SourceError(
-            f"{name} can't be read as an archive, it is cut off or damaged ({reason}): get the file again."
-        ) from error
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        raise damaged(name, "as an archive", error) from error
+
+
+def _zip_streams(file: IO[bytes], wanted: Collection[str]) -> Iterator[tuple[str, IO[bytes]]]:
+    with zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            # The first of two members of one name, as everywhere here.
+            if info.filename not in wanted:
+                continue
+            if info.flag_bits & 0x1:
+                raise SourceError(f"{info.filename} is encrypted: pack it again without a password.")
+            with archive.open(info) as stream:
+                yield info.filename, stream
+
+
+def _tar_streams(file: IO[bytes], name: str, inside: str, wanted: Collection[str]) -> Iterator[tuple[str, IO[bytes]]]:
+    for header, stream in _tar_files(file, name):
+        path = inside + header.name
+        if path in wanted:
+            yield path, stream
+        elif _is_inner(header, inside) and any(other.startswith(path + INNER) for other in wanted):
+            yield from _tar_streams(stream, f"{name}{INNER}{header.name}", path + INNER, wanted)
+
+
+def _tar_entries(file: IO[bytes], name: str, inside: str) -> Iterator[Entry]:
+    for header, stream in _tar_files(file, name):
+        path = inside + header.name
+        if _is_inner(header, inside):
+            yield from _tar_entries(stream, f"{name}{INNER}{header.name}", path + INNER)
+        else:
+            yield Entry(path, header.size, stream.read(HEAD_BYTES))
+
+
+def _tar_files(file: IO[bytes], name: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
+    """The regular files of a tar; a packed one is read once, from its start to its end."""
+    packing = packing_of(file.peek(HEAD_BYTES)[:HEAD_BYTES])  # type: ignore[attr-defined]
+    plain = unpacked(file, packing, name)
+    # Only what can go back is read by jumps from header to header.
+    is_seekable = not packing and file.seekable()
+    with tarfile.open(fileobj=plain, mode="r:" if is_seekable else "r|", bufsize=_TAR_BUFFER) as tar:
+        for header in tar:
+            if header.isreg() and (stream := tar.extractfile(header)):
+                yield header, stream
+    # The sum of what is packed stands behind its last block.
+    while packing and plain.read(CHUNK):
+        pass
+
+
+def _is_inner(header: tarfile.TarInfo, inside: str) -> bool:
+    """Whether the member of a tar is a tar to look into; one that lies deeper is a file as any other."""
+    return not inside and header.name.lower().endswith(_TAR_ENDINGS)
 
 
 def _is_zip(file: IO[bytes]) -> bool:
-    start = file.read(4)
-    file.seek(0)
-    return start in _ZIP_STARTS
+    return bool(file.peek(4)[:4] in _ZIP_STARTS)  # type: ignore[attr-defined]

@@ -33,6 +33,12 @@ class Located:
     def name(self) -> str:
         return self.path.name
 
+    def shown(self, path: str) -> str:
+        """One of its files as a person knows it: `ml.zip!/ml/ratings.csv`, or a path."""
+        if self.kind == "archive":
+            return f"{self.name}!/{path}"
+        return str(self.path / path if self.kind == "folder" else self.path)
+
 
 def locate(source: str, cache: Path, *, sha256: str = "", progress: Progress | None = None) -> Located:
     """Find a source, and bring it to this machine where it is elsewhere.

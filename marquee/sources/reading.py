@@ -39,6 +39,9 @@ class Reading(BaseModel):
         description="our name of a column -> the file's name of it; without a header its position, the first is '1'",
     )
     n_fields: int = Field(0, ge=0, description="fields of a line without a header; 0: as many as the header has")
+    last_takes_rest: bool = Field(
+        False, description="whether the last of n_fields takes the rest of its line, separators and all"
+    )
     other_columns: Literal["ignore", "refuse"] = Field("ignore", description="what to do with columns not named here")
 
 
