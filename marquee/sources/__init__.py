@@ -8,7 +8,7 @@ from marquee.sources.contents import data_files, sample
 from marquee.sources.formats import AUTO, FORMATS, format_named
 from marquee.sources.location import Located, locate
 from marquee.sources.reading import Source
-from marquee.sources.recognition import Member, Recognised, recognise
+from marquee.sources.recognition import Member, Recognised, format_of, recognise
 
 __all__ = [
     "AUTO",
@@ -19,6 +19,7 @@ __all__ = [
     "Source",
     "data_files",
     "format_named",
+    "format_of",
     "locate",
     "recognise",
     "sample",

@@ -91,9 +91,7 @@ def recognise(located: Located, source: Source | None = None) -> Recognised:
         SourceError: the names fit no format, or several; or a file is empty, damaged or unreadable.
     """
     found = everything(located)
-    fit = _single_file(located, found, source) if located.kind == "file" else _find(located, found, source)
-    if source is None:
-        fit = _checked_by_content(located, fit)
+    fit = _fitting(located, found, source)
     tables = [(table, split, entry) for table, split, some in fit.tables for entry in some]
     used = {entry.path: entry for _, _, entry in tables}
     packed = packings(located, list(used.values()))
@@ -112,6 +110,22 @@ def recognise(located: Located, source: Source | None = None) -> Recognised:
     )
 
 
+def format_of(located: Located) -> Source | None:
+    """The one of `FORMATS` that a source is in; None where it is in none. Of files that are packed little is read.
+
+    Raises:
+        SourceError: it fits several, or can't be read.
+    """
+    try:
+        return _fitting(located, everything(located), None).source
+    except _NoFormatError:
+        return None
+
+
+class _NoFormatError(SourceError):
+    """The source is in none of the formats that are told by names."""
+
+
 @dataclass(frozen=True)
 class _Fit:
     """A folder that a source fits: for each table (and split) its files."""
@@ -124,6 +138,11 @@ class _Fit:
     @property
     def ratings(self) -> tuple[Entry, ...]:
         return self.tables[0][2]
+
+
+def _fitting(located: Located, found: Sequence[Entry], source: Source | None) -> _Fit:
+    fit = _single_file(located, found, source) if located.kind == "file" else _find(located, found, source)
+    return fit if source else _checked_by_content(located, fit)
 
 
 def _single_file(located: Located, found: Sequence[Entry], source: Source | None) -> _Fit:
@@ -255,7 +274,7 @@ def _checked_by_content(located: Located, fit: _Fit) -> _Fit:
         header = [name.strip(' "\r') for name in first.decode("latin-1").split(",")]
         expected = list(MOVIELENS_CSV.ratings.columns.values())
         if sorted(map(str.lower, header)) != sorted(map(str.lower, expected)):
-            raise SourceError(
+            raise _NoFormatError(
                 f"{located.shown(fit.ratings[0].path)} begins with {','.join(header)[:200]!r}, not with MovieLens's "
                 f"{','.join(expected)!r}: run {_inspect(located)} to say what its columns are, or rename them."
             )
@@ -324,17 +343,17 @@ def _fits_nothing(located: Located, found: Sequence[Entry], source: Source | Non
     names = _listed(entry.path for entry in found)
     if source:
         patterns = ", ".join(source.ratings.files) or "no pattern"
-        return SourceError(
+        return _NoFormatError(
             f"{located.source} holds no ratings as {source.name} has them ({patterns}): found {names}. Name the "
             "file, or the files by ratings.files of the source."
         )
     kinds = {PurePosixPath(without_ending(entry.path)).suffix.lower() for entry in data_files(located)}
     if located.kind == "file" or len(kinds) == 1:
-        return SourceError(
+        return _NoFormatError(
             f"{located.source} fits no format that is told by names: run {_inspect(located)} to see how it may be read "
             f"(found {names}). Told by names are: {understood()}."
         )
-    return SourceError(
+    return _NoFormatError(
         f"{located.source} holds no ratings that are understood: found {names}. "
         f"Understood are: {understood()}; for any other, run `marquee inspect` on the file that holds the ratings."
     )
