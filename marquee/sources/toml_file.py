@@ -68,9 +68,7 @@ def load(path_or_name: str) -> Source:
     with file_errors(path), path.open("rb") as file:
         data = file.read(LARGEST_BYTES + 1)
     if len(data) > LARGEST_BYTES:
-        raise SourceError(
-            f"{path} has more than {LARGEST_BYTES:,} bytes, too many for a source: name another file."
-        )
+        raise SourceError(f"{path} has more than {LARGEST_BYTES:,} bytes, too many for a source: name another file.")
     return parse(data, str(path))
 
 
