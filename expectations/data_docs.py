@@ -35,7 +35,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 SITE = "Marquee"
 MAX_LISTED = 100
 MAX_INDEX_TRIES = 10
-RESULT = re.compile(rf"{QUALITY}/(?P<table>[^/]+)/(?P<run_name>[^/]+)\.json")
+# quality/profiles/ keeps the profiles of batches, which are no results.
+RESULT = re.compile(rf"{QUALITY}/(?!profiles/)(?P<table>[^/]+)/(?P<run_name>[^/]+)\.json")
 
 
 class OfflineView(DefaultJinjaPageView):  # type: ignore[misc]
