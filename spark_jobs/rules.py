@@ -43,7 +43,7 @@ class Ruled:
 
 
 def ratings(block: Block, reading: RatingsReading, received_at: datetime, known_items: pa.Array | None = None) -> Ruled:
-    """Accepted ratings: user_id and item_id (dictionaries), rating (double), rated_at (int64 microseconds or null), line.
+    """Accepted ratings: user_id, item_id (dictionaries), rating (double), rated_at (int64 microseconds or null), line.
 
     Args:
         known_items: where the source promises a full catalogue, its items.

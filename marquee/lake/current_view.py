@@ -1,8 +1,9 @@
 """The current view of the ratings: of several ratings of an item by a user, the table holds the latest.
 
 A batch comes in bucket by bucket (`marquee.buckets`). Where it brings a later rating of a pair, the earlier one leaves
-the table (older versions keep it); where it brings an earlier one, or the very same, that row goes to quarantine. A rating
-of the same time with another value is a correction: the batch that comes later wins. So does a rating without a time.
+the table (older versions keep it); where it brings an earlier one, or the very same, that row goes to quarantine. A
+rating of the same time with another value is a correction: the batch that comes later wins. So does a rating without a
+time.
 
 Only buckets that lose a row are rewritten. All others just gain a part.
 """
