@@ -1,4 +1,7 @@
-"""Raw files: kept in the lake as they were received, under the sha256 of their bytes, and never changed.
+"""Raw files: kept in the lake as they were received, under the sha256 of their bytes.
+
+Nothing changes them but forgetting a person or item (`marquee.forgetting`): then lines are emptied, the names stay, and
+the manifests tell of it.
 
 raw/<sha256>/<file name>               one object a file
 raw/<sha256>/<digest>.manifest.json    how they are read, written last: where one is, the files are whole
@@ -24,7 +27,18 @@ from marquee.sources.packing import unpacked
 from marquee.sources.reading import Reading, Source
 from marquee.sources.recognition import Member, Recognised
 
-__all__ = ["Manifest", "Member", "RawFile", "manifests", "open_member", "open_members", "read_manifest", "stage"]
+__all__ = [
+    "Manifest",
+    "Member",
+    "RawFile",
+    "Redaction",
+    "manifests",
+    "open_member",
+    "open_members",
+    "open_object",
+    "read_manifest",
+    "stage",
+]
 
 # 10,000 parts at most, so objects may have up to 160 GB.
 PART_BYTES = 16 << 20
@@ -42,21 +56,36 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
+class Redaction:
+    """Rows that were taken out of a raw file, by a request to forget: how many, and when (ISO 8601 in UTC).
+
+    While `is_done` is False the object may already be the new one or not yet: nobody else can tell its size and sum.
+    """
+
+    request: str
+    at: str
+    rows: int
+    is_done: bool = True
+
+
+@dataclass(frozen=True)
 class RawFile:
-    """A file as received.
+    """A file as received, or as it is since rows of it were forgotten.
 
     Attributes:
         name: its own, or its path in the folder that was received.
         size: in bytes.
         sha256: in hex.
-        index: where it may be cut for several readers, in order: (byte offset, number of the line that starts there), the
-            file's first line being 1. Empty where it is short, or can only be read as a whole.
+        index: where it may be cut for several readers, in order: (byte offset, number of the line that starts there),
+            the file's first line being 1. Empty where it is short, or can only be read as a whole.
+        redactions: what was taken out of it since.
     """
 
     name: str
     size: int
     sha256: str
     index: tuple[tuple[int, int], ...] = ()
+    redactions: tuple[Redaction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,7 +142,13 @@ class Manifest:
             TypeError, KeyError, AttributeError, ValueError: it is something else.
         """
         files = tuple(
-            RawFile(**{**file, "index": tuple((offset, line) for offset, line in file["index"])})
+            RawFile(
+                **{
+                    **file,
+                    "index": tuple((offset, line) for offset, line in file["index"]),
+                    "redactions": tuple(Redaction(**redaction) for redaction in file["redactions"]),
+                }
+            )
             for file in value["files"]
         )
         members = tuple(Member(**member) for member in value["members"])
@@ -159,7 +194,7 @@ def stage(lake: Lake, recognised: Recognised, received_at: str) -> Manifest:
     if lake.exists(key):
         return read_manifest(lake, manifest.batch)
     if others := manifests(lake, manifest.sha256):
-        manifest = _with_names_of(others[0], manifest)
+        manifest = _as_they_lie(others[0], manifest)
     else:
 
         def upload(file: RawFile) -> None:
@@ -212,6 +247,15 @@ def manifests(lake: Lake, sha256: str) -> list[Manifest]:
     return sorted(found, key=lambda manifest: (manifest.received_at, manifest.batch))
 
 
+def open_object(lake: Lake, key: str) -> BinaryIO:
+    """An object as a stream that can go back, by ranged reads.
+
+    Raises:
+        LakeError: it is missing, or the store refuses; while reading too.
+    """
+    return io.BufferedReader(_LakeFile(lake, key), READ_AHEAD_BYTES)
+
+
 def open_member(lake: Lake, manifest: Manifest, member: Member) -> BinaryIO:
     """A table's file as a stream of its bytes, unpacked, straight from the store.
 
@@ -235,8 +279,7 @@ def open_members(
     Raises: as `open_member`.
     """
     for (file, _), inside in _passes(members).items():
-        with archive_errors(file), _LakeFile(lake, file_key(manifest.sha256, file)) as raw:
-            whole = io.BufferedReader(raw, READ_AHEAD_BYTES)
+        with archive_errors(file), open_object(lake, file_key(manifest.sha256, file)) as whole:
             paths = [path for path in inside if path is not None]
             for path, stream in streams(whole, paths, file) if paths else [(None, whole)]:
                 yield inside[path], _plain(stream, inside[path])
@@ -311,16 +354,20 @@ class _LakeFile(io.RawIOBase):
         super().close()
 
 
-def _with_names_of(first: Manifest, again: Manifest) -> Manifest:
-    """A manifest of bytes that are in the lake already: a single file lies there under the name it had first."""
-    if len(first.files) > 1:
-        return again
-    name = first.files[0].name
-    return replace(
-        again,
-        files=(replace(again.files[0], name=name),),
-        members=tuple(replace(member, file=name) for member in again.members),
-    )
+def _as_they_lie(first: Manifest, again: Manifest) -> Manifest:
+    """A manifest of bytes that are in the lake already.
+
+    A single file lies there under the name it had first. One that rows were taken out of is no longer the one at hand.
+    """
+    if len(first.files) == 1:
+        name = first.files[0].name
+        again = replace(
+            again,
+            files=(replace(again.files[0], name=name),),
+            members=tuple(replace(member, file=name) for member in again.members),
+        )
+    redacted = {file.name: replace(file, index=()) for file in first.files if file.redactions}
+    return replace(again, files=tuple(redacted.get(file.name, file) for file in again.files))
 
 
 def _manifest_in(lake: Lake, key: str) -> Manifest:
