@@ -65,7 +65,7 @@ def entries(path: Path) -> list[Entry]:
         SourceError: it can't be read.
     """
     with archive_errors(path.name), path.open("rb") as file:
-        if _is_zip(file):
+        if is_zip(file):
             with zipfile.ZipFile(file) as archive:
                 found = [Entry(info.filename, info.file_size) for info in archive.infolist() if not info.is_dir()]
         else:
@@ -88,7 +88,7 @@ def streams(file: IO[bytes], wanted: Collection[str], name: str) -> Iterator[tup
             these into sentences, while reading too.
     """
     missing = set(wanted)
-    for path, stream in _zip_streams(file, missing) if _is_zip(file) else _tar_streams(file, name, "", missing):
+    for path, stream in _zip_streams(file, missing) if is_zip(file) else _tar_streams(file, name, "", missing):
         missing.discard(path)
         yield path, stream
         if not missing:
@@ -140,14 +140,14 @@ def _tar_streams(file: IO[bytes], name: str, inside: str, wanted: Collection[str
         path = inside + header.name
         if path in wanted:
             yield path, stream
-        elif _is_inner(header, inside) and any(other.startswith(path + INNER) for other in wanted):
+        elif is_inner(header, inside) and any(other.startswith(path + INNER) for other in wanted):
             yield from _tar_streams(stream, f"{name}{INNER}{header.name}", path + INNER, wanted)
 
 
 def _tar_entries(file: IO[bytes], name: str, inside: str) -> Iterator[Entry]:
     for header, stream in _tar_files(file, name):
         path = inside + header.name
-        if _is_inner(header, inside):
+        if is_inner(header, inside):
             yield from _tar_entries(stream, f"{name}{INNER}{header.name}", path + INNER)
         else:
             yield Entry(path, header.size, stream.read(HEAD_BYTES))
@@ -168,10 +168,11 @@ def _tar_files(file: IO[bytes], name: str) -> Iterator[tuple[tarfile.TarInfo, IO
         pass
 
 
-def _is_inner(header: tarfile.TarInfo, inside: str) -> bool:
+def is_inner(header: tarfile.TarInfo, inside: str) -> bool:
     """Whether the member of a tar is a tar to look into; one that lies deeper is a file as any other."""
     return not inside and header.name.lower().endswith(_TAR_ENDINGS)
 
 
-def _is_zip(file: IO[bytes]) -> bool:
+def is_zip(file: IO[bytes]) -> bool:
+    """Whether the file, which can be peeked into, starts as a zip does."""
     return bool(file.peek(4)[:4] in _ZIP_STARTS)  # type: ignore[attr-defined]
