@@ -22,6 +22,7 @@ from typing import IO, Any, BinaryIO, TypeVar
 from marquee.errors import LakeError, SourceError
 from marquee.lake.objects import Lake, lake_errors
 from marquee.sources.archive import archive_errors, streams
+from marquee.sources.cutting import CUT_BYTES, Cutter, can_be_cut
 from marquee.sources.files import file_errors
 from marquee.sources.packing import unpacked
 from marquee.sources.reading import Reading, Source
@@ -47,6 +48,7 @@ FILES_AT_ONCE = 8
 READ_AHEAD_BYTES = 8 << 20
 CHUNK_BYTES = 1 << 20
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 MANIFEST = ".manifest.json"
@@ -164,7 +166,7 @@ def manifest_key(batch: str) -> str:
     return file_key(sha256, digest + MANIFEST)
 
 
-def stage(lake: Lake, recognised: Recognised, received_at: str) -> Manifest:
+def stage(lake: Lake, recognised: Recognised, received_at: str, *, cut_bytes: int = CUT_BYTES) -> Manifest:
     """Put the source's files into the lake, unless they are there: the same bytes are kept once.
 
     Each file is streamed in parts; the server checks each part against its sha256. The manifest is written last, and
@@ -173,12 +175,18 @@ def stage(lake: Lake, recognised: Recognised, received_at: str) -> Manifest:
 
     Args:
         received_at: when the source was received, ISO 8601 in UTC: the run's time, so that a retry says the same.
+        cut_bytes: how far apart the places are, at least, where a text file may be cut.
 
     Raises:
         SourceError: a file can't be read, or changed while it was.
         LakeError: the store refuses.
     """
-    files = tuple(_each(_measure, recognised.files, recognised.files.values()))
+    cutters = _cutters(recognised, cut_bytes)
+
+    def measure(name: str) -> RawFile:
+        return _measure(name, recognised.files[name], cutters.get(name))
+
+    files = tuple(_each(measure, recognised.files))
     manifest = Manifest(
         sha256=batch_sha256(files),
         name=recognised.located.name,
@@ -378,23 +386,38 @@ def _manifest_in(lake: Lake, key: str) -> Manifest:
         raise LakeError(f"{lake.uri(key)} is no manifest ({reason}): remove it, and ingest its source again.") from None
 
 
-def _each(work: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
+def _each(work: Callable[[A], T], of: Iterable[A]) -> list[T]:
     """The results of several calls at once, in order; the first that fails ends them."""
     with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
         try:
-            return list(pool.map(work, *arguments))
+            return list(pool.map(work, of))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
 
 
-def _measure(name: str, path: Path) -> RawFile:
+def _cutters(recognised: Recognised, distance: int) -> dict[str, Cutter]:
+    """What finds the cuts of each file that may be cut: text that is not packed, and is read in one way."""
+    plain = [member for member in recognised.members if member.member is None and not member.packing]
+    readings = {member.file: member.reading(recognised.reading) for member in plain}
+    # Two tables that lie in the same bytes may want other cuts each.
+    n_tables = Counter(member.file for member in plain)
+    return {
+        name: Cutter(reading, distance)
+        for name, reading in readings.items()
+        if n_tables[name] == 1 and can_be_cut(reading)
+    }
+
+
+def _measure(name: str, path: Path, cutter: Cutter | None) -> RawFile:
     digest, size = hashlib.sha256(), 0
     with file_errors(path), path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
-    return RawFile(name, size, digest.hexdigest())
+            if cutter:
+                cutter.feed(chunk)
+    return RawFile(name, size, digest.hexdigest(), cutter.index if cutter else ())
 
 
 def _upload(lake: Lake, path: Path, key: str, file: RawFile) -> None:
