@@ -1,0 +1,42 @@
+"""Who or what is to be forgotten: a user or an item by its id, which shows in no repr, log or message."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+Kind = Literal["user", "item"]
+
+#: The raw tables whose rows are of a user, or of an item.
+TABLES = {"user": ("ratings", "splits"), "item": ("ratings", "items", "splits")}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A user or an item; `id` is spelt as in the tables."""
+
+    kind: Kind
+    id: str = field(repr=False)
+
+    @property
+    def column(self) -> str:
+        return f"{self.kind}_id"
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables of a source whose rows can be the subject's."""
+        return TABLES[self.kind]
+
+    @cached_property
+    def _token(self) -> re.Pattern[str]:
+        return re.compile(rf"(?<!\w){re.escape(self.id)}(?!\w)")
+
+    def is_in(self, text: str) -> bool:
+        """Whether a text holds the id as a whole token: no letter, digit or underscore on either side."""
+        return self.id in text and self._token.search(text) is not None
+
+    def without(self, text: str, instead: str) -> str:
+        """The text with another in place of each such token."""
+        return self._token.sub(lambda _: instead, text) if self.id in text else text
