@@ -69,12 +69,14 @@ class Plan:
         batches: the batches that the new version holds.
         replaced: the buckets whose earlier parts go; None: all of them go; empty: none.
         n_buckets: into how many buckets the new version is divided; None where it is not.
+        gone: paths of single parts that go, where `replaced` is empty.
     """
 
     adds: tuple[Part, ...]
     batches: tuple[str, ...]
     replaced: tuple[int, ...] | None = ()
     n_buckets: int | None = None
+    gone: tuple[str, ...] = ()
 
 
 def folder(table: str) -> str:
@@ -348,6 +350,7 @@ def _commit_once(
                 commit_properties=properties,
             )
         return
+    actions += remove_actions(delta, plan.gone)
     filters = [(BUCKET, "in", [str(bucket) for bucket in plan.replaced])] if plan.replaced else None
     with _refusals(lake, table):
         delta.create_write_transaction(
@@ -363,14 +366,19 @@ def _commit_once(
 @contextmanager
 def _refusals(lake: Lake, table: str) -> Iterator[None]:
     """A commit's refusals as sentences, but for one whose version is there already: that is tried again."""
-    from deltalake.exceptions import CommitFailedError
+    from deltalake.exceptions import CommitFailedError, DeltaError
 
-    moved: list[CommitFailedError] = []
+    moved: list[DeltaError] = []
     with lake_errors(f"commit to table {table}", lake):
         try:
             yield
         except CommitFailedError as error:
             moved.append(error)
+        except DeltaError as error:
+            # Of two who make a new table the slower one is told so in words alone.
+            if "already exists" not in str(error):
+                raise
+            moved.append(CommitFailedError(str(error)))
     if moved:
         raise moved[0]
 
@@ -389,6 +397,26 @@ def add_actions(parts: Iterable[Part], *, is_divided: bool) -> list[Any]:
             stats=json.dumps({"numRecords": part.rows}),
         )
         for part in parts
+    ]
+
+
+def remove_actions(delta: DeltaTable, paths: Iterable[str]) -> list[Any]:
+    """Parts of that version as Delta's log lets them go."""
+    from deltalake.transaction import RemoveAction
+
+    gone, buckets = set(paths), buckets_of(delta)
+    actions = delta.get_add_actions(flatten=True)
+    sizes = zip(*(actions.column(name).to_pylist() for name in ("path", "size_bytes")), strict=True)
+    return [
+        RemoveAction(
+            path=path,
+            data_change=True,
+            deletion_timestamp=0,
+            size=size,
+            partition_values={BUCKET: str(buckets[path])} if path in buckets else {},
+        )
+        for path, size in sizes
+        if path in gone
     ]
 
 
