@@ -14,11 +14,15 @@ with DAG(
     description="A file of ratings into the lake: staged, normalized, validated, accepted",
     doc_md=__doc__
     + """
-1. **stage** keeps the bytes as received, under their sha256.
-2. **is_new** stops here, with success, when the tables hold exactly these bytes already.
-3. **normalize** sorts every row into ratings, items or quarantine; accepted + quarantined = read.
-4. **validate_…** holds the result against its contract (Great Expectations). A failure stops the run; no table moves.
-5. **accept** commits the batch, and announces the asset `ratings`, which starts `train_recommender`.
+1. **stage** keeps the bytes as received, under their sha256, and how they are read.
+2. **is_new** stops here, with success, when the tables hold exactly these bytes, read the same way, already.
+3. **normalize** sorts every row into ratings, items, splits or quarantine; accepted + quarantined = read.
+4. **validate_…** holds the batch against its contract and the batches before it (Great Expectations). A failure stops
+   the run, and no table moves; warnings are recorded in the table `data_quality`.
+5. **accept** makes the batch part of the tables, where a later rating takes the place of an earlier one, and announces
+   the asset `ratings`, which starts `train_recommender`.
+
+Refused rows: `marquee quarantine`.
 
 From a shell: `marquee ingest SOURCE`.
 """,
@@ -28,17 +32,18 @@ From a shell: `marquee ingest SOURCE`.
     tags=["marquee", "data"],
     params=INGEST_FORM,
 ) as dag:
-    staged = stage(source="{{ params.source }}", format="{{ params.format }}", sha256="{{ params.sha256 }}")
+    staged = stage(source="{{ params.source }}", sha256="{{ params.sha256 }}")
     new = is_new(staged, mode="{{ params.mode }}")
     normalized = SparkJobOperator(
         task_id="normalize",
         job="normalize",
         execution_timeout=SPARK_TIMEOUT,
-        arguments={"sha256": staged["sha256"], "max_quarantined": "{{ params.max_quarantined }}"},
+        arguments={"batch": staged["batch"], "max_quarantined": "{{ params.max_quarantined }}"},
     )
+    how = {"mode": "{{ params.mode }}", "max_quarantined": "{{ params.max_quarantined }}"}
     ratings_validated = ValidateOperator(
-        task_id="validate_ratings", table="ratings", batch=staged["sha256"], arguments={"format": staged["format"]}
+        task_id="validate_ratings", table="ratings", batch=staged["batch"], arguments=how
     )
-    items_validated = ValidateOperator(task_id="validate_items", table="items", batch=staged["sha256"])
+    items_validated = ValidateOperator(task_id="validate_items", table="items", batch=staged["batch"], arguments=how)
     accepted = accept.override(outlets=[RATINGS])(staged, mode="{{ params.mode }}")
     new >> normalized >> [ratings_validated, items_validated] >> accepted

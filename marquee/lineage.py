@@ -22,7 +22,7 @@ def of_model(*, model: str, version: str | None, k: int) -> dict[str, Any]:
 
     Returns:
         `release_id` (a function of the rest but for the Airflow run: the same content has the same id), `model_name`,
-        `model_version`, `mlflow_run_id`, `k`, `ratings_version`, `items_version`, `raw_sha256`, `ingest_run_ids`,
+        `model_version`, `mlflow_run_id`, `k`, `ratings_version`, `items_version`, `batches`, `raw_sha256`, `ingest_run_ids`,
         `train_run_id` and `marquee_version`.
 
     Raises:
@@ -45,6 +45,7 @@ def of_model(*, model: str, version: str | None, k: int) -> dict[str, Any]:
         "k": k,
         "ratings_version": int(snapshot["ratings_version"]),
         "items_version": int(snapshot["items_version"]),
+        "batches": list(snapshot["batches"]),
         "raw_sha256": list(snapshot["raw_sha256"]),
         "marquee_version": __version__,
     }

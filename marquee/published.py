@@ -37,7 +37,7 @@ def published_tables(lake: Lake, stamp: dict[str, Any]) -> dict[str, Rows]:
     with tempfile.TemporaryDirectory(prefix="marquee-model-") as folder:
         files = registry.load_files(stamp["model_name"], stamp["model_version"], Path(folder))
     run = registry.read_version(stamp["model_name"], stamp["model_version"])
-    is_generated = any(read_manifest(lake, sha256).is_generated for sha256 in stamp["raw_sha256"])
+    is_generated = any(read_manifest(lake, batch).is_generated for batch in stamp["batches"])
     return {
         "recommendations": lambda: tables.read_table(lake, "recommendations", stamp["recommendations_version"]),
         "items": lambda: tables.read_table(lake, "items", stamp["items_version"]),

@@ -15,29 +15,43 @@ log = logging.getLogger("marquee")
 
 
 @task
-def stage(source: str, format: str, sha256: str) -> dict[str, Any]:  # noqa: A002 - the form's own word
+def stage(source: str, sha256: str) -> dict[str, Any]:
     """Keep the bytes as received, under their sha256, and say what they are."""
+    from marquee.sources.requested import requested
+
     from marquee.lake.raw import stage as stage_raw
     from marquee.sources import locate, recognise
 
+    context = get_current_context()
+    store = lake()
     located = locate(source, settings().cache, sha256=sha256)
-    recognised = recognise(located, format)
-    manifest = stage_raw(lake(), recognised, get_current_context()["dag_run"].run_after.isoformat())
+    recognised = recognise(located, requested(context["params"], located))
+    manifest = stage_raw(store, recognised, context["dag_run"].run_after.isoformat())
     size = sum(file.size for file in manifest.files)
-    log.info("raw/%s: %d files, %d bytes, format %s", manifest.sha256, len(manifest.files), size, manifest.format)
-    return {"sha256": manifest.sha256, "format": manifest.format, "bytes": size, "is_generated": manifest.is_generated}
+    log.info(
+        "raw/%s: %d files, %s bytes, read as %s",
+        manifest.sha256,
+        len(manifest.files),
+        f"{size:,}",
+        manifest.reading.name,
+    )
+    return {
+        "batch": manifest.batch,
+        "sha256": manifest.sha256,
+        "reading": manifest.reading.name,
+        "bytes": size,
+        "is_generated": manifest.is_generated,
+    }
 
 
 @task.short_circuit
 def is_new(staged: dict[str, Any], mode: str) -> bool:
     """False, and the run ends well here, where the tables already are what this ingest would make of them."""
-    from marquee.lake import tables
+    from marquee.lake.acceptance import is_accepted
 
-    version = tables.current_version(lake(), "ratings")
-    found = tables.batches(lake(), "ratings", version) if version is not None else set()
-    is_there = tables.is_in(found, staged["sha256"], "replace" if mode == "replace" else "append")
+    is_there = is_accepted(lake(), staged["batch"], "replace" if mode == "replace" else "append")
     if is_there:
-        log.info("Table ratings at version %s already holds %s: nothing to do.", version, staged["sha256"])
+        log.info("The tables already hold %s: nothing to do.", staged["batch"])
     return not is_there
 
 
@@ -46,21 +60,28 @@ def accept(staged: dict[str, Any], mode: str) -> dict[str, Any]:
     """Commit the validated batch to its tables, once, and announce the versions that hold it."""
     from expectations.contracts import TABLES
     from expectations.schema import arrow_schema
-    from marquee.lake import tables
+    from marquee.lake import acceptance
+    from marquee.lake.raw import read_manifest
 
-    context = get_current_context()
-    store, batch = lake(), staged["sha256"]
-    metadata = {"marquee.ingest_run_id": str(context["run_id"])}
-    how: tables.Mode = "replace" if mode == "replace" else "append"
-    versions: dict[str, int] = {}
-    # The ratings come last: whoever finds them there finds the rest there too.
-    for table in ("quarantine", "items", "ratings"):
-        prepared, schema = tables.load_prepared(store, table, batch), arrow_schema(TABLES[table])
-        if table == "items" and how == "append":
-            versions[table] = tables.upsert(store, prepared, schema, key="item_id", metadata=metadata)
-        else:
-            versions[table] = tables.commit(store, prepared, schema, mode=how, metadata=metadata)
-        log.info("%s: %s rows, version %d", table, f"{prepared.rows:,}", versions[table])
-    announced = {f"{table}_version": version for table, version in versions.items()} | {"raw_sha256": batch}
+    context, store = get_current_context(), lake()
+    schemas = {name: arrow_schema(TABLES[name]) for name in ("ratings", *acceptance.BESIDE)}
+    accepted = acceptance.accept(
+        store,
+        read_manifest(store, staged["batch"]),
+        schemas,
+        mode="replace" if mode == "replace" else "append",
+        run_id=str(context["run_id"]),
+    )
+    for table, version in accepted.versions.items():
+        log.info("%s is at version %d", table, version)
+    if accepted.n_superseded:
+        log.info(
+            "%s ratings were there already, or later ones: they are in quarantine (marquee quarantine)",
+            f"{accepted.n_superseded:,}",
+        )
+    announced = {f"{table}_version": version for table, version in accepted.versions.items()} | {
+        "raw_sha256": staged["sha256"],
+        "batch": staged["batch"],
+    }
     context["outlet_events"][RATINGS].extra = announced
-    return announced
+    return announced | {"superseded": accepted.n_superseded}

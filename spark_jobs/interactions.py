@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_jobs.lake_source import read_table
@@ -70,18 +70,8 @@ class Seen:
 
 
 def read_ratings(spark: SparkSession, version: int) -> DataFrame:
-    """The ratings of a pinned version: of several batches' ratings of an item by a user, the latest."""
-    ratings = read_table(
-        spark, "ratings", version, ["user_id", "item_id", "rating", "rated_at", "source_sha256", "source_line"]
-    )
-    same_pair = Window.partitionBy("user_id", "item_id").orderBy(
-        F.col("rated_at").desc(), F.col("source_sha256").desc(), F.col("source_line").desc()
-    )
-    return (
-        ratings.withColumn("place", F.row_number().over(same_pair))
-        .filter(F.col("place") == 1)
-        .select("user_id", "item_id", "rating", "rated_at")
-    )
+    """The ratings of a pinned version; of an item by a user there is one (`marquee.lake.current_view`)."""
+    return read_table(spark, "ratings", version, ["user_id", "item_id", "rating", "rated_at"])
 
 
 def collect(ratings: DataFrame) -> Collected:

@@ -1,8 +1,8 @@
 """Normalize: a raw batch to ratings, items, splits and quarantine, each row in exactly one of them.
 
 Tasks read the batch's pieces side by side, check every row (`rules.py`), and send the accepted ones on by buckets of
-users (`buckets.py`). Other tasks settle the buckets (`settling.py`), and write each as one sorted part, with its profile
-and its witnesses for the validation. Nothing is committed here: validation comes first.
+users (`buckets.py`). Other tasks settle the buckets (`settling.py`), and write each as one sorted part, with its
+profile and its witnesses for the validation. Nothing is committed here: validation comes first.
 """
 
 from __future__ import annotations

@@ -121,11 +121,12 @@ def check_enough_is_good(result: Result, manifest: Manifest, allowed: float) -> 
     if share <= allowed:
         return
     faults = {reason: n for reason, n in result.counts["reasons"].items() if reason in FAULTS}
+    named = ", ".join(f"{n:,} {reason}" for reason, n in faults.items())
     examples = [one for one in result.examples if one["reason"] in FAULTS and one["table"] == "ratings"][:EXAMPLES]
     shown = "; ".join(f"{one['file']}, line {one['line']}: {one['sentence']}" for one in examples)
     raise DataError(
         f"{n_faults:,} of {n_read:,} ratings ({share:.1%}) break a rule, more than the {allowed:.1%} allowed "
-        f"({', '.join(f'{n:,} {reason}' for reason, n in faults.items())}): {shown}. Look at them (marquee quarantine), "
+        f"({named}): {shown}. Look at them (marquee quarantine), "
         "mend the file and ingest it again, or allow more with the parameter max_quarantined."
     )
 

@@ -10,7 +10,6 @@ Only buckets that lose a row are rewritten. All others just gain a part.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -69,13 +68,14 @@ def merge(
     mode: tables.Mode,
     repeated: Repeated,
     metadata: Mapping[str, str],
-    before_commit: Callable[[Merge], None],
+    before_commit: Callable[[Merge, int | None], None],
 ) -> int:
     """Make a prepared batch part of the current view, exactly once, and return the version that holds it.
 
     Args:
         repeated: "latest", or "sum" where ratings of a pair add up.
-        before_commit: called with each plan before it is committed; what it does must be repeatable.
+        before_commit: called with each plan, and the version that it was made for, before it is committed; what it
+            does must be repeatable.
 
     Raises:
         LakeError: the store refuses, or others commit again and again in between (transient).
@@ -88,7 +88,7 @@ def merge(
             return None
         if version is None or mode == "replace":
             merged.settled = []
-            before_commit(merged)
+            before_commit(merged, version)
             return tables.Plan(prepared.parts, (prepared.batch,), replaced=None, n_buckets=prepared.n_buckets or 1)
         n_before = tables.n_buckets(lake, TABLE, version)
         n_after = max(n_before, prepared.n_buckets or 1)
@@ -97,7 +97,7 @@ def merge(
         with ThreadPoolExecutor(BUCKETS_AT_ONCE) as pool:
             work = [pool.submit(settle, lake, division, bucket, schema, repeated) for bucket in range(n_after)]
             merged.settled = [one.result() for one in work]
-        before_commit(merged)
+        before_commit(merged, version)
         rewritten = tuple(one.bucket for one in merged.settled if one.is_rewritten)
         return tables.Plan(
             adds=tuple(part for one in merged.settled for part in one.adds),
@@ -263,4 +263,4 @@ def _write(lake: Lake, batch: str, rows: pa.Table, bucket: int) -> tuple[tables.
 
 def superseded_batch(batch: str, version: int | None) -> str:
     """Name of the rows of a batch that an earlier version of the table had better ones of."""
-    return f"{batch}+superseded-{json.dumps(version)}"
+    return f"{batch}+superseded-{'none' if version is None else version}"

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from marquee.errors import LakeError
+from marquee.errors import LakeError, TrainingError
 from marquee.lake import tables
 from marquee.lake.objects import Lake
 from marquee.splits.by_time import border as border_of
+
+#: Stands for the time of a rating that has none; times are counted from 1970 on.
+NO_TIME = -1
 
 
 def pin(
@@ -31,6 +34,7 @@ def pin(
     """
     import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     versions = {"ratings": ratings_version, "items": items_version}
     for table, version in versions.items():
@@ -40,17 +44,24 @@ def pin(
         versions[table] = found
     version = int(versions["ratings"] or 0)
     columns = [
-        batch.column("rated_at").cast(pa.int64()).to_numpy()
+        pc.fill_null(batch.column("rated_at").cast(pa.int64()), NO_TIME).to_numpy(zero_copy_only=False)
         for batch in tables.read_table(lake, "ratings", version, ["rated_at"])
     ]
     rated_at = np.concatenate(columns) if columns else np.zeros(0, np.int64)
+    n_timeless = int((rated_at == NO_TIME).sum())
+    if n_timeless:
+        raise TrainingError(
+            f"{n_timeless:,} of {len(rated_at):,} ratings have no time, so they can't be split into before and after: "
+            "ingest a source with times (columns.rated_at) with --replace."
+        )
     border = border_of(rated_at, test_share)
     batches = sorted(tables.batches(lake, "ratings", version))
     return {
         "ratings_version": version,
         "items_version": int(versions["items"] or 0),
         "n_ratings": len(rated_at),
-        "raw_sha256": batches,
+        "batches": batches,
+        "raw_sha256": [batch.partition("-")[0] for batch in batches],
         "ingest_run_ids": ingest_runs(lake, batches),
         "test_share": test_share,
         "k": k,
