@@ -1,0 +1,322 @@
+"""Which column is the user, the item, the rating and the time: by the columns' names, else by their values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from marquee.errors import SourceError
+from marquee.sources.inspection.guesses import Confidence, Guess, Question
+from marquee.sources.inspection.names import Role, role_of, tells_of_something_else
+from marquee.sources.inspection.scale import Scale, scale_of
+from marquee.sources.inspection.table import Table, is_number
+from marquee.sources.inspection.times import TimeGuess, time_of
+
+#: Names that a question lists, at most.
+LISTED = 6
+#: Different values that ratings have, at most: a scale from 0 to 100, or -10 to 10 in halves.
+MOST_RATINGS = 101
+#: Rows of one user in a sample from which on it may well be an item instead.
+MANY_ROWS = 5_000
+
+_E_MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[a-zA-Z]+")
+_THING = re.compile(r"B0[0-9A-Z]{8}|(97[89]-?)?\d{9}[\dXx]|https?://\S+|.*\(\d{4}\)")
+OURS = {"user_id": "user", "item_id": "item", "rating": "rating", "rated_at": "time"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the sample: its name, what the name tells, its values (empty ones left out), and facts about them."""
+
+    name: str
+    values: list[str]
+    n: int
+    is_named: bool
+    now: datetime
+
+    @property
+    def role(self) -> Role:
+        return role_of(self.name).role if self.is_named else ""
+
+    @property
+    def strength(self) -> int:
+        return role_of(self.name).strength if self.is_named else 0
+
+    @cached_property
+    def distinct(self) -> set[str]:
+        return set(self.values)
+
+    @cached_property
+    def is_numeric(self) -> bool:
+        return bool(self.values) and sum(map(is_number, self.values)) >= 0.9 * len(self.values)
+
+    @cached_property
+    def time(self) -> TimeGuess | None:
+        return time_of(self.values, self.now)
+
+    @property
+    def is_filled(self) -> bool:
+        return len(self.values) >= 0.5 * self.n > 0
+
+    @cached_property
+    def scale(self) -> Scale:
+        return scale_of(self.values, is_count=self.role == "count")
+
+    @property
+    def looks_rated(self) -> bool:
+        """Whether its values are few numbers of a usual scale."""
+        return self.is_numeric and len(self.distinct) <= MOST_RATINGS and self.scale.minimum is not None
+
+    def share_of(self, pattern: re.Pattern[str]) -> float:
+        return sum(pattern.fullmatch(value) is not None for value in self.values[:1_000]) / max(
+            len(self.values[:1_000]), 1
+        )
+
+
+@dataclass
+class Columns:
+    """Our names -> columns, with the guesses and questions on them."""
+
+    chosen: dict[str, Column] = field(default_factory=dict)
+    guesses: list[Guess] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+
+    def choose(self, ours: str, column: Column, confidence: Confidence, reason: str, question: str = "") -> None:
+        self.chosen[ours] = column
+        self.guesses.append(Guess(f"ratings.columns.{ours}", repr(column.name), confidence, reason))
+        if question:
+            self.questions.append(Question(f"ratings.columns.{ours}", question))
+
+    def left(self, columns: Sequence[Column]) -> list[Column]:
+        taken = {column.name for column in self.chosen.values()}
+        return [column for column in columns if column.name not in taken]
+
+
+def columns_of(table: Table, name: str, now: datetime) -> Columns:
+    """The columns of a sample.
+
+    Args:
+        name: the file, for messages.
+
+    Raises:
+        SourceError: there is no column that could be the user, or none that could be the item.
+    """
+    columns = []
+    for at, theirs in enumerate(table.names):
+        if theirs:
+            values = table.column(at)
+            columns.append(
+                Column(theirs, [value for value in values if value.strip()], len(values), table.is_named, now)
+            )
+    if len(columns) < 2:
+        raise SourceError(f"{name} has fewer than two columns with names: ratings need a user and an item.")
+    found = _by_names(columns) if table.is_named else Columns()
+    if not table.is_named:
+        _by_positions(columns, found)
+    else:
+        _by_values(columns, found, name)
+    order = list(OURS)
+    found.chosen = {ours: found.chosen[ours] for ours in order if ours in found.chosen}
+    found.guesses.sort(key=lambda guess: order.index(guess.field.rpartition(".")[2]))
+    return found
+
+
+def _by_names(columns: Sequence[Column]) -> Columns:
+    found = Columns()
+    for ours, roles in (
+        ("user_id", ("user_id",)),
+        ("item_id", ("item_id",)),
+        ("rating", ("rating", "count")),
+        ("rated_at", ("rated_at",)),
+    ):
+        named = [column for role in roles for column in columns if column.role == role and _is_possible(column, ours)]
+        # A rating says more than an amount, whatever their names.
+        first = next((role for role in roles if any(column.role == role for column in named)), "")
+        ranked = sorted((column for column in named if column.role == first), key=lambda column: -column.strength)
+        if not ranked:
+            continue
+        best, *others = ranked
+        rivals = [column for column in others if column.strength == best.strength and column.values != best.values]
+        if ours == "rated_at" and rivals and all(_is_same_time(best, rival) for rival in rivals):
+            rivals = []
+        sure: Confidence = "certain" if best.strength >= 4 else "likely"
+        if rivals:
+            either = _either([best, *rivals])
+            found.choose(ours, best, "unsure", f"{either} may be it", f"Which column is the {OURS[ours]}, {either}?")
+        else:
+            found.choose(ours, best, sure, f"so its name says{_evidence(best, ours)}")
+    return found
+
+
+def _by_values(columns: Sequence[Column], found: Columns, name: str) -> None:
+    """What the names left open, among the columns whose names tell nothing."""
+    _misfits(columns, found)
+    unknown = [column for column in columns if not column.role]
+    if "rated_at" not in found.chosen:
+        times = [column for column in found.left(unknown) if column.is_filled and column.time]
+        if len(times) == 1:
+            found.choose("rated_at", times[0], "likely", f"its values are times{_evidence(times[0], 'rated_at')}")
+        elif times:
+            either = _either(times)
+            found.choose("rated_at", times[0], "unsure", f"{either} hold times", f"Which column is the time, {either}?")
+    unknown = found.left(unknown)
+    rated = (
+        [] if "rating" in found.chosen else [column for column in unknown if column.is_filled and column.looks_rated]
+    )
+    for ours in ("user_id", "item_id"):
+        if ours not in found.chosen:
+            left = found.left(unknown)
+            able = [column for column in left if column.is_filled and column not in rated]
+            _by_elimination(ours, able or left, found, columns, name)
+    rated = [column for column in found.left(rated) if len(column.distinct) > 2]
+    if rated:
+        either = _either(rated)
+        which = "Is the column" if len(rated) == 1 else "Which column is"
+        question = f"{which} {either} the rating" if len(rated) == 1 else f"{which} the rating, {either}"
+        found.choose(
+            "rating",
+            rated[0],
+            "unsure",
+            f"{rated[0].scale.reason}, but its name tells nothing",
+            f"{question}? Where none is, take both lines out.",
+        )
+
+
+def _misfits(columns: Sequence[Column], found: Columns) -> None:
+    """Columns whose names tell a rating or a time, with values that are none."""
+    for ours, roles, strength in (("rating", ("rating", "count"), 4), ("rated_at", ("rated_at",), 3)):
+        misfits = [
+            each for each in found.left(columns) if each.role in roles and each.strength >= strength and each.is_filled
+        ]
+        if ours in found.chosen or not misfits:
+            continue
+        column = misfits[0]
+        if ours == "rated_at":
+            found.choose(
+                ours, column, "likely", f"so its name says, but {column.values[0]!r} is a time in no known form"
+            )
+            continue
+        wrong = next(value for value in column.values if not is_number(value))
+        question = (
+            f"Column {column.name!r} holds {wrong[:40]!r}, which is no number: which column is the rating? Numbers "
+            "need a point, not a comma; where there is no rating, take both lines out."
+        )
+        found.choose(ours, column, "unsure", f"so its name says, but {wrong[:40]!r} is no number", question)
+
+
+def _by_elimination(ours: str, candidates: list[Column], found: Columns, columns: Sequence[Column], name: str) -> None:
+    candidates = [column for column in candidates if not tells_of_something_else(column.name)]
+    # What is different in each row is the row's own number.
+    repeating = [column for column in candidates if len(column.distinct) < len(column.values)] or candidates
+    if not repeating:
+        names = ", ".join(column.name for column in columns[:LISTED])
+        raise SourceError(
+            f"{name} has no column that could be the {OURS[ours]} (it has {names}): check whether it holds ratings."
+        )
+    is_user_asked = any(question.field.endswith(".user_id") for question in found.questions)
+    other = "item_id" if ours == "user_id" else "user_id"
+    best = repeating[0]
+    if len(repeating) == 1 and other in found.chosen and not (is_user_asked and not found.chosen[other].role):
+        found.choose(ours, best, "likely", f"no other column is left that could be the {OURS[ours]}")
+    else:
+        either = _either([*(found.chosen[other] for _ in range(is_user_asked)), *repeating])
+        found.choose(ours, best, "unsure", "no name tells", f"Which column is the {OURS[ours]}, {either}?")
+
+
+def _by_positions(columns: Sequence[Column], found: Columns) -> None:
+    """Without names: user, item, rating, time is the order of nearly all files, if the values fit."""
+    times = [column for column in columns if column.is_filled and column.time]
+    if len(times) == 1:
+        found.choose("rated_at", times[0], "likely", f"its values are times{_evidence(times[0], 'rated_at')}")
+    elif times:
+        either = _either(times)
+        found.choose("rated_at", times[-1], "unsure", f"{either} hold times", f"Which column is the time, {either}?")
+    rest = found.left(columns)
+    if len(rest) < 2:
+        rest = list(columns)[:2]
+        found.chosen.pop("rated_at", None)
+    ratings = [column for column in rest if column.looks_rated]
+    if len(rest) > 2:
+        # Ids of a small file are few numbers too: the rating stands behind them.
+        rating = rest[2] if rest[2].is_numeric else next(iter(ratings), None)
+        if rating is rest[2] and len(rest) == 3 and (rating in ratings or rating.scale.is_count):
+            found.choose("rating", rating, "likely", f"the third column, {rating.scale.reason}")
+        elif rating is not None:
+            question = (
+                f"Which column is the rating, {_either(ratings or [rating])}? Where none is, take both lines out."
+            )
+            found.choose("rating", rating, "unsure", "no names, and not the usual order of columns", question)
+    ids = found.left(rest)
+    _user_and_item(ids, found, is_usual=len(ids) == 2 and len(columns) in (3, 4) and rest[:2] == ids)
+
+
+def _user_and_item(ids: list[Column], found: Columns, *, is_usual: bool) -> None:
+    user, item = ids[0], ids[1]
+    if len(ids) == 2:
+        first, second = (_person_or_thing(column) for column in ids)
+        if first != second and (first == "thing" or second == "person"):
+            user, item = item, user
+        if first != second:
+            found.choose("user_id", user, "likely", "by what it holds" + _shown(user))
+            found.choose("item_id", item, "likely", "by what it holds" + _shown(item))
+            return
+    most = max((user.values.count(value) for value in user.values[:1]), default=0)
+    is_repeating = len(user.distinct) < len(user.values) or len(item.distinct) < len(item.values)
+    if is_usual and is_repeating and most < MANY_ROWS:
+        numbers = f"{len(user.distinct):,} users of {len(item.distinct):,} items"
+        reason = f"first in the usual order of user, item, rating, time; {numbers}"
+        found.choose("user_id", user, "likely", reason)
+        found.choose("item_id", item, "likely", "second in that order")
+        return
+    either = _either(ids)
+    found.choose("user_id", user, "unsure", "there are no names", f"Which column is the user, {either}?")
+    found.choose("item_id", item, "unsure", "there are no names", f"Which column is the item, {either}?")
+
+
+def _person_or_thing(column: Column) -> str:
+    if column.share_of(_E_MAIL) > 0.9:
+        return "person"
+    return "thing" if column.share_of(_THING) > 0.9 and not column.is_numeric else ""
+
+
+def _is_possible(column: Column, ours: str) -> bool:
+    """Whether the values fit the role that the name tells."""
+    if not column.is_filled:
+        return False
+    if ours == "rating":
+        return column.is_numeric
+    return column.time is not None if ours == "rated_at" else True
+
+
+def _is_same_time(one: Column, other: Column) -> bool:
+    """Whether two columns tell the same times to the day, as 'unixReviewTime' and 'reviewTime'."""
+    from marquee.sources.inspection.times import read_time
+
+    if one.time is None or other.time is None:
+        return False
+    pairs = list(zip(one.values[:20], other.values[:20], strict=False))
+    return all(
+        (first := read_time(left, one.time.unit))
+        and (second := read_time(right, other.time.unit))
+        and abs((first - second).total_seconds()) <= 86_400
+        for left, right in pairs
+    )
+
+
+def _evidence(column: Column, ours: str) -> str:
+    if ours == "rated_at" and column.time:
+        return f", and {column.time.reason}"
+    return ""
+
+
+def _shown(column: Column) -> str:
+    return f", as {column.values[0]!r}" if column.values else ""
+
+
+def _either(columns: Sequence[Column]) -> str:
+    names = [repr(column.name) for column in columns[:LISTED]]
+    more = f" or one of {len(columns) - LISTED:,} others" if len(columns) > LISTED else ""
+    return " or ".join(names) + more
