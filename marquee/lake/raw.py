@@ -181,10 +181,10 @@ def stage(lake: Lake, recognised: Recognised, received_at: str, *, cut_bytes: in
         SourceError: a file can't be read, or changed while it was.
         LakeError: the store refuses.
     """
-    cutters = _cutters(recognised, cut_bytes)
+    cutter_of = cutters(recognised.members, recognised.reading, cut_bytes)
 
     def measure(name: str) -> RawFile:
-        return _measure(name, recognised.files[name], cutters.get(name))
+        return _measure(name, recognised.files[name], cutter_of.get(name))
 
     files = tuple(_each(measure, recognised.files))
     manifest = Manifest(
@@ -211,6 +211,23 @@ def stage(lake: Lake, recognised: Recognised, received_at: str, *, cut_bytes: in
         _each(upload, files)
     is_ours = lake.write_json(key, manifest.to_json(), if_absent=True)
     return manifest if is_ours else read_manifest(lake, manifest.batch)
+
+
+def cutters(members: Sequence[Member], source: Source, distance: int = CUT_BYTES) -> dict[str, Cutter]:
+    """What finds the cuts of each file that may be cut: text that is not packed, and is read in one way.
+
+    Args:
+        distance: bytes between two cuts, at least.
+    """
+    plain = [member for member in members if member.member is None and not member.packing]
+    readings = {member.file: member.reading(source) for member in plain}
+    # Two tables that lie in the same bytes may want other cuts each.
+    n_tables = Counter(member.file for member in plain)
+    return {
+        name: Cutter(reading, distance)
+        for name, reading in readings.items()
+        if n_tables[name] == 1 and can_be_cut(reading)
+    }
 
 
 def batch_sha256(files: Iterable[RawFile]) -> str:
@@ -394,19 +411,6 @@ def _each(work: Callable[[A], T], of: Iterable[A]) -> list[T]:
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def _cutters(recognised: Recognised, distance: int) -> dict[str, Cutter]:
-    """What finds the cuts of each file that may be cut: text that is not packed, and is read in one way."""
-    plain = [member for member in recognised.members if member.member is None and not member.packing]
-    readings = {member.file: member.reading(recognised.reading) for member in plain}
-    # Two tables that lie in the same bytes may want other cuts each.
-    n_tables = Counter(member.file for member in plain)
-    return {
-        name: Cutter(reading, distance)
-        for name, reading in readings.items()
-        if n_tables[name] == 1 and can_be_cut(reading)
-    }
 
 
 def _measure(name: str, path: Path, cutter: Cutter | None) -> RawFile:
