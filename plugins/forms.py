@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from airflow.sdk import Param
 
+from marquee.sources.formats import AUTO, FORMATS
+from marquee.sources.requested import COLUMNS
+
+COLUMNS_SECTION = "Columns, where the format is 'columns'"
+
 INGEST_FORM = {
     "source": Param(
-        type="string", minLength=1, title="Source", description="A path, folder, archive (zip, tar) or URL"
+        type="string",
+        minLength=1,
+        title="Source",
+        description="A path, folder, archive (zip, tar), packed file (gz, bz2, xz, zst) or URL (http, https, s3, file)",
     ),
     "format": Param(
-        "auto", enum=["auto", "movielens-csv", "movielens-100k"], title="Format", description="auto: by the names"
+        AUTO,
+        enum=[AUTO, *FORMATS, COLUMNS],
+        title="Format",
+        description="auto: by the names of the files, else guessed; columns: a table whose columns you name below",
     ),
     "mode": Param(
         "append",
         enum=["append", "replace"],
         title="Mode",
         description="append: add to the ratings there are; replace: these become all there is (old versions stay)",
-    ),
-    "sha256": Param(
-        "",
-        type="string",
-        pattern="^([0-9a-f]{64})?$",
-        title="Checksum",
-        description="Refuse other bytes than these",
     ),
     "max_quarantined": Param(
         0.01,
@@ -31,6 +35,65 @@ INGEST_FORM = {
         maximum=1,
         title="Bad rows allowed",
         description="Stop above this share of bad ratings",
+    ),
+    "sha256": Param(
+        "",
+        type="string",
+        pattern="^([0-9a-f]{64})?$",
+        title="Checksum",
+        description="Refuse other bytes than these",
+    ),
+    "user_column": Param(
+        "",
+        type="string",
+        title="User",
+        section=COLUMNS_SECTION,
+        description="The file's name of the column; its position, the first is 1, where it has no names",
+    ),
+    "item_column": Param("", type="string", title="Item", section=COLUMNS_SECTION, description="As above"),
+    "rating_column": Param(
+        "",
+        type="string",
+        title="Rating",
+        section=COLUMNS_SECTION,
+        description="Empty: none, each row counts 1",
+    ),
+    "time_column": Param("", type="string", title="Time", section=COLUMNS_SECTION, description="Empty: none"),
+    "separator": Param(
+        "",
+        type="string",
+        maxLength=8,
+        title="Separator",
+        section=COLUMNS_SECTION,
+        description="Between two fields, as ; or \\t or ::. Empty: guessed",
+    ),
+    "time_unit": Param(
+        "",
+        type="string",
+        title="Unit of the time",
+        section=COLUMNS_SECTION,
+        description="s, ms, us, ns since 1970; iso; or a pattern as %d/%m/%Y %H:%M. Empty: guessed",
+    ),
+    "lowest_rating": Param(
+        None,
+        type=["null", "number"],
+        title="Lowest rating",
+        section=COLUMNS_SECTION,
+        description="Of the scale; lower ones are refused. Empty, as the highest: guessed",
+    ),
+    "highest_rating": Param(
+        None,
+        type=["null", "number"],
+        title="Highest rating",
+        section=COLUMNS_SECTION,
+        description="Of the scale; higher ones are refused",
+    ),
+    "reading": Param(
+        None,
+        type=["null", "object"],
+        title="Reading",
+        section="Or: all of it",
+        description="A source's TOML as JSON, as the command line sends it. Empty: by the fields above",
     ),
 }
 

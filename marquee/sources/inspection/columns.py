@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -78,11 +78,15 @@ class Column:
 
 @dataclass
 class Columns:
-    """Our names -> columns, with the guesses and questions on them."""
+    """Our names -> columns, with the guesses and questions on them; `without` are ours that the file does not have."""
 
     chosen: dict[str, Column] = field(default_factory=dict)
     guesses: list[Guess] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
+    without: frozenset[str] = frozenset()
+
+    def is_open(self, ours: str) -> bool:
+        return ours not in self.chosen and ours not in self.without
 
     def choose(self, ours: str, column: Column, confidence: Confidence, reason: str, question: str = "") -> None:
         self.chosen[ours] = column
@@ -95,11 +99,12 @@ class Columns:
         return [column for column in columns if column.name not in taken]
 
 
-def columns_of(table: Table, name: str, now: datetime) -> Columns:
+def columns_of(table: Table, name: str, now: datetime, answered: Mapping[str, str]) -> Columns:
     """The columns of a sample.
 
     Args:
         name: the file, for messages.
+        answered: our name -> a column as a person named it; "" where there is none.
 
     Raises:
         SourceError: there is no column that could be the user, or none that could be the item.
@@ -113,26 +118,56 @@ def columns_of(table: Table, name: str, now: datetime) -> Columns:
             )
     if len(columns) < 2:
         raise SourceError(f"{name} has fewer than two columns with names: ratings need a user and an item.")
-    found = _by_names(columns) if table.is_named else Columns()
-    if not table.is_named:
-        _by_positions(columns, found)
-    else:
-        _by_values(columns, found, name)
+    found = _by_answers(columns, answered, name)
+    if set(answered) != set(OURS):
+        if table.is_named:
+            _by_names(columns, found)
+            _by_values(columns, found, name)
+        else:
+            _by_positions(columns, found)
+    missing = [OURS[ours] for ours in ("user_id", "item_id") if ours not in found.chosen]
+    if missing:
+        raise SourceError(f"{name}: no column is said to be the {' or the '.join(missing)}: name it.")
     order = list(OURS)
     found.chosen = {ours: found.chosen[ours] for ours in order if ours in found.chosen}
     found.guesses.sort(key=lambda guess: order.index(guess.field.rpartition(".")[2]))
     return found
 
 
-def _by_names(columns: Sequence[Column]) -> Columns:
-    found = Columns()
+def _by_answers(columns: Sequence[Column], answered: Mapping[str, str], name: str) -> Columns:
+    """What a person has said; a name may be in other letters' case, as when the file is read.
+
+    Raises:
+        SourceError: there is no such column, or one is to be two things.
+    """
+    found = Columns(without=frozenset(ours for ours, theirs in answered.items() if not theirs))
+    by_name = {column.name.strip().casefold(): column for column in columns}
+    for ours, theirs in answered.items():
+        if not theirs:
+            continue
+        column = by_name.get(theirs.strip().casefold())
+        if column is None:
+            names = ", ".join(each.name for each in columns[:LISTED])
+            raise SourceError(
+                f"{name} has no column {theirs!r} to be the {OURS[ours]} (it has {names}): mend its name."
+            )
+        if column in found.chosen.values():
+            raise SourceError(f"{name}: column {theirs!r} can't be two of user, item, rating and time: name another.")
+        found.choose(ours, column, "certain", "so it was said")
+    return found
+
+
+def _by_names(columns: Sequence[Column], found: Columns) -> None:
     for ours, roles in (
         ("user_id", ("user_id",)),
         ("item_id", ("item_id",)),
         ("rating", ("rating", "count")),
         ("rated_at", ("rated_at",)),
     ):
-        named = [column for role in roles for column in columns if column.role == role and _is_possible(column, ours)]
+        if not found.is_open(ours):
+            continue
+        left = found.left(columns)
+        named = [column for role in roles for column in left if column.role == role and _is_possible(column, ours)]
         # A rating says more than an amount, whatever their names.
         first = next((role for role in roles if any(column.role == role for column in named)), "")
         ranked = sorted((column for column in named if column.role == first), key=lambda column: -column.strength)
@@ -148,14 +183,13 @@ def _by_names(columns: Sequence[Column]) -> Columns:
             found.choose(ours, best, "unsure", f"{either} may be it", f"Which column is the {OURS[ours]}, {either}?")
         else:
             found.choose(ours, best, sure, f"so its name says{_evidence(best, ours)}")
-    return found
 
 
 def _by_values(columns: Sequence[Column], found: Columns, name: str) -> None:
     """What the names left open, among the columns whose names tell nothing."""
     _misfits(columns, found)
     unknown = [column for column in columns if not column.role]
-    if "rated_at" not in found.chosen:
+    if found.is_open("rated_at"):
         times = [column for column in found.left(unknown) if column.is_filled and column.time]
         if len(times) == 1:
             found.choose("rated_at", times[0], "likely", f"its values are times{_evidence(times[0], 'rated_at')}")
@@ -164,10 +198,10 @@ def _by_values(columns: Sequence[Column], found: Columns, name: str) -> None:
             found.choose("rated_at", times[0], "unsure", f"{either} hold times", f"Which column is the time, {either}?")
     unknown = found.left(unknown)
     rated = (
-        [] if "rating" in found.chosen else [column for column in unknown if column.is_filled and column.looks_rated]
+        [] if not found.is_open("rating") else [column for column in unknown if column.is_filled and column.looks_rated]
     )
     for ours in ("user_id", "item_id"):
-        if ours not in found.chosen:
+        if found.is_open(ours):
             left = found.left(unknown)
             able = [column for column in left if column.is_filled and column not in rated]
             _by_elimination(ours, able or left, found, columns, name)
@@ -191,7 +225,7 @@ def _misfits(columns: Sequence[Column], found: Columns) -> None:
         misfits = [
             each for each in found.left(columns) if each.role in roles and each.strength >= strength and each.is_filled
         ]
-        if ours in found.chosen or not misfits:
+        if not found.is_open(ours) or not misfits:
             continue
         column = misfits[0]
         if ours == "rated_at":
@@ -228,29 +262,38 @@ def _by_elimination(ours: str, candidates: list[Column], found: Columns, columns
 
 def _by_positions(columns: Sequence[Column], found: Columns) -> None:
     """Without names: user, item, rating, time is the order of nearly all files, if the values fit."""
-    times = [column for column in columns if column.is_filled and column.time]
-    if len(times) == 1:
-        found.choose("rated_at", times[0], "likely", f"its values are times{_evidence(times[0], 'rated_at')}")
-    elif times:
-        either = _either(times)
-        found.choose("rated_at", times[-1], "unsure", f"{either} hold times", f"Which column is the time, {either}?")
-    rest = found.left(columns)
-    if len(rest) < 2:
-        rest = list(columns)[:2]
-        found.chosen.pop("rated_at", None)
-    ratings = [column for column in rest if column.looks_rated]
-    if len(rest) > 2:
-        # Ids of a small file are few numbers too: the rating stands behind them.
-        rating = rest[2] if rest[2].is_numeric else next(iter(ratings), None)
-        if rating is rest[2] and len(rest) == 3 and (rating in ratings or rating.scale.is_count):
-            found.choose("rating", rating, "likely", f"the third column, {rating.scale.reason}")
-        elif rating is not None:
-            question = (
-                f"Which column is the rating, {_either(ratings or [rating])}? Where none is, take both lines out."
+    if found.is_open("rated_at"):
+        times = [column for column in found.left(columns) if column.is_filled and column.time]
+        if len(times) == 1 and len(columns) > 2:
+            found.choose("rated_at", times[0], "likely", f"its values are times{_evidence(times[0], 'rated_at')}")
+        elif len(columns) > 2 and times:
+            either = _either(times)
+            found.choose(
+                "rated_at", times[-1], "unsure", f"{either} hold times", f"Which column is the time, {either}?"
             )
-            found.choose("rating", rating, "unsure", "no names, and not the usual order of columns", question)
+    n_ids = sum(found.is_open(ours) for ours in ("user_id", "item_id"))
+    rest = found.left(columns)
+    if found.is_open("rating") and len(rest) > n_ids:
+        _rating_by_position(rest, n_ids, found)
     ids = found.left(rest)
-    _user_and_item(ids, found, is_usual=len(ids) == 2 and len(columns) in (3, 4) and rest[:2] == ids)
+    if n_ids == 2 and len(ids) >= 2:
+        _user_and_item(ids, found, is_usual=len(ids) == 2 and len(columns) in (3, 4) and rest[:2] == ids)
+    elif n_ids == 1 and ids:
+        ours = "user_id" if found.is_open("user_id") else "item_id"
+        question = f"Which column is the {OURS[ours]}, {_either(ids)}?" if len(ids) > 1 else ""
+        found.choose(ours, ids[0], "unsure" if question else "likely", "the first that is left", question)
+
+
+def _rating_by_position(rest: Sequence[Column], n_ids: int, found: Columns) -> None:
+    # Ids of a small file are few numbers too: the rating stands behind them.
+    behind, rated = rest[n_ids], [column for column in rest if column.looks_rated]
+    if len(rest) == n_ids + 1 and behind.is_numeric and (behind in rated or behind.scale.is_count):
+        found.choose("rating", behind, "likely", f"column {behind.name}, {behind.scale.reason}")
+    elif rated or behind.is_numeric:
+        either = _either(rated or [behind])
+        question = f"Which column is the rating, {either}? Where none is, take both lines out."
+        best = behind if behind.is_numeric else rated[0]
+        found.choose("rating", best, "unsure", "no names, and not the usual order of columns", question)
 
 
 def _user_and_item(ids: list[Column], found: Columns, *, is_usual: bool) -> None:

@@ -41,7 +41,8 @@ def rows_of(reading: RatingsReading, stream: BinaryIO, *, is_cut: bool) -> Rows:
     block = next(iter(read(reading, stream)), None)
     if block is None:
         return Rows((), 0, 0, 0)
-    found, n_good, n_out_of_range = [], 0, 0
+    found: list[Example] = []
+    n_good, n_out_of_range = 0, 0
     for user, item, rating, time in _values(block):
         number, moment = _number(rating), _moment(time, reading.time)
         is_inside = number is not None and not (

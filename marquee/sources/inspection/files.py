@@ -48,7 +48,7 @@ class Kind:
 
     @property
     def roles(self) -> set[str]:
-        return {role_of(name).role for name in self.table.names} - {""} if self.table.is_named else set()
+        return {role for name in self.table.names if self.table.is_named and (role := str(role_of(name).role))}
 
     @property
     def may_be_ratings(self) -> bool:
@@ -72,8 +72,8 @@ class Chosen:
     questions: list[Question] = field(default_factory=list)
 
 
-def looked_at(located: Located, entry: Entry, n_bytes: int = SAMPLE_BYTES) -> Looked:
-    """The table in a file's first bytes.
+def looked_at(located: Located, entry: Entry, n_bytes: int = SAMPLE_BYTES, separator: str = "") -> Looked:
+    """The table in a file's first bytes; `separator` as a person gave it.
 
     Raises:
         SourceError: it is no table, or can't be read.
@@ -87,7 +87,7 @@ def looked_at(located: Located, entry: Entry, n_bytes: int = SAMPLE_BYTES) -> Lo
         with stream:
             return Looked(table_of_parquet(stream, name), None)
     text = text_of(head, name, is_whole=len(head) < n_bytes)
-    return Looked(table_of(text.text, name), text)
+    return Looked(table_of(text.text, name, separator), text)
 
 
 def further_texts(located: Located, text: Text) -> list[str]:

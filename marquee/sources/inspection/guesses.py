@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -27,6 +28,27 @@ class Question:
 
     field: str
     sentence: str
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a person has said already, and what is not guessed again.
+
+    Attributes:
+        columns: our name -> the file's name of a column, its position where it has no names, or "" where there is none.
+        separator: between two fields; "" is guessed, as `time`, the unit of the times, is.
+        minimum, maximum: of the scale; None is guessed.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    separator: str = ""
+    time: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @property
+    def are_given(self) -> bool:
+        return self != Answers()
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,15 @@ from marquee.sources.inspection.catalogue import items_of
 from marquee.sources.inspection.columns import Columns, columns_of
 from marquee.sources.inspection.examples import Rows, rows_of
 from marquee.sources.inspection.files import Chosen, Looked, chosen, further_texts, looked_at, opened
-from marquee.sources.inspection.guesses import Confidence, Guess, Inspection, Question
+from marquee.sources.inspection.guesses import Answers, Confidence, Guess, Inspection, Question
+from marquee.sources.inspection.scale import Scale
 from marquee.sources.inspection.table import Table, further_rows
 from marquee.sources.inspection.times import read_time
 from marquee.sources.location import Located
 from marquee.sources.packing import without_ending
 from marquee.sources.reading import RatingsReading, Source
 from marquee.sources.recognition import format_of
+from marquee.sources.validated import validated
 
 #: Bytes whose rows are read as all will be.
 READ_BYTES = 1 << 20
@@ -30,22 +32,24 @@ LONGEST_NAME = 64
 _ENDINGS = re.compile(r"(\.(csv|tsv|txt|dat|data|tab|json|jsonl|ndjson|parquet|tar|tgz|zip|inter))+$")
 
 
-def inspect(located: Located, *, now: datetime | None = None) -> Inspection:
+def inspect(located: Located, answers: Answers | None = None, *, now: datetime | None = None) -> Inspection:
     """How a source would be read. It looks at the first 4 MB, and of a plain file at a few places further in.
 
     Args:
+        answers: what a person has said, which is not guessed; with some, no built-in format is looked for.
         now: an aware time, after which there are no ratings; None: the present.
 
     Raises:
         SourceError: it can't be read, or holds no ratings as far as can be told.
         DataError: it can't be read as it seems to be laid out.
     """
-    known = format_of(located)
+    said = answers or Answers()
+    known = None if said.are_given else format_of(located)
     if known is not None and (inspection := _known(located, *known)):
         return inspection
     files = chosen(located)
-    looked = looked_at(located, files.ratings)
-    return _guessed(located, files, looked, now or datetime.now(UTC))
+    looked = looked_at(located, files.ratings, separator=said.separator)
+    return _guessed(located, files, looked, said, now or datetime.now(UTC))
 
 
 def source_name(file_name: str) -> str:
@@ -64,7 +68,7 @@ def _known(located: Located, known: Source, first: Entry) -> Inspection | None:
     return Inspection(known, known.name, (guess,), (), rows.examples, rows.n_read, rows.n_refused)
 
 
-def _guessed(located: Located, files: Chosen, looked: Looked, now: datetime) -> Inspection:
+def _guessed(located: Located, files: Chosen, looked: Looked, said: Answers, now: datetime) -> Inspection:
     table = _with_further_rows(located, looked)
     guesses, questions = [*files.guesses, *table.guesses], [*files.questions, *table.questions]
     values: dict[str, Any] = {"files": files.patterns, **table.reading}
@@ -75,18 +79,17 @@ def _guessed(located: Located, files: Chosen, looked: Looked, now: datetime) -> 
             sentence = "Which encoding is the file in, as Python names it (utf-8, latin-1, cp1251, shift_jis)?"
             questions.append(Question("ratings.encoding", sentence))
     if table.reading["layout"] in ("delimited", "jsonl", "parquet"):
-        columns = columns_of(table, located.shown(files.ratings.path), now)
+        columns = columns_of(table, located.shown(files.ratings.path), now, said.columns)
         guesses += columns.guesses
         questions += columns.questions
         values |= {"columns": {ours: column.name for ours, column in columns.chosen.items()}}
-        values |= _time(columns, guesses, questions)
-        values |= _scale(columns, guesses, questions)
+        values |= _time(columns, said, guesses, questions)
+        values |= _scale(columns, said, guesses, questions)
     elif table.reading["layout"] == "netflix":
         known = FORMATS["netflix-prize"].ratings
         values |= {"minimum": known.minimum, "maximum": known.maximum, "time": known.time}
-    source = Source(
-        name=source_name(located.name), meaning=f"as {located.name} is laid out", ratings=RatingsReading(**values)
-    )
+    described = {"name": source_name(located.name), "meaning": f"as {located.name} is laid out", "ratings": values}
+    source = validated(described, located.source)
     if files.items:
         items, more = items_of(files.items, files.item_patterns, source.ratings.columns.get("item_id", ""))
         source = source.model_copy(update={"items": items})
@@ -108,16 +111,20 @@ def _with_further_rows(located: Located, looked: Looked) -> Table:
     return replace(looked.table, rows=[*looked.table.rows, *rows])
 
 
-def _time(columns: Columns, guesses: list[Guess], questions: list[Question]) -> dict[str, Any]:
+def _time(columns: Columns, said: Answers, guesses: list[Guess], questions: list[Question]) -> dict[str, Any]:
     """The unit of the times, and what to ask about it."""
     column = columns.chosen.get("rated_at")
     if column is None:
         return {}
+    if said.time:
+        guesses.append(Guess("ratings.time", said.time, "certain", "so it was said"))
+        return {"time": said.time}
     found = column.time
     if found is None:
+        example = next(iter(column.values), "")[:40]
         question = (
-            f"How are the times in {column.name!r} written, as {column.values[0][:40]!r}: s, ms, us, ns, iso, or which "
-            "pattern of strptime?"
+            f"How are the times in {column.name!r} written, as {example!r}: s, ms, us, ns, iso, or which pattern of "
+            "strptime?"
         )
         questions.append(Question("ratings.time", question))
         guesses.append(Guess("ratings.time", "iso", "unsure", "no known form of a time fits"))
@@ -130,7 +137,7 @@ def _time(columns: Columns, guesses: list[Guess], questions: list[Question]) -> 
     return {"time": found.unit}
 
 
-def _scale(columns: Columns, guesses: list[Guess], questions: list[Question]) -> dict[str, Any]:
+def _scale(columns: Columns, said: Answers, guesses: list[Guess], questions: list[Question]) -> dict[str, Any]:
     """The scale of the ratings, whether rows add up, and what to ask about it."""
     column = columns.chosen.get("rating")
     if column is None:
@@ -141,6 +148,8 @@ def _scale(columns: Columns, guesses: list[Guess], questions: list[Question]) ->
     if not column.is_numeric:
         return {}
     scale = column.scale
+    if said.minimum is not None or said.maximum is not None:
+        scale = Scale(said.minimum, said.maximum, scale.is_count, "certain", "so it was said")
     if scale.apart is not None:
         sentence = (
             f"Is {scale.apart:g} a rating (then write minimum = {scale.apart:g}), or does it mean that there is none "

@@ -68,12 +68,24 @@ class _Fit:
     first: list[str]
 
 
-def table_of(text: str, name: str) -> Table:
+def table_of(text: str, name: str, separator: str = "") -> Table:
     """The sample's text as a table.
+
+    Args:
+        name: the file, for messages.
+        separator: what stands between two fields; "" is guessed.
 
     Raises:
         SourceError: it is no table, as far as can be told; says what it seems to be.
     """
+    if separator:
+        fit = _fit(text, separator)
+        if fit is None:
+            raise SourceError(
+                f"{name} has no two fields with {separator!r} between them in most of its lines: name another, or "
+                "leave it to be guessed."
+            )
+        return _delimited(text, [fit], name)
     start = text.lstrip()[:1]
     if start == "{" and (objects := _json_lines(text)):
         return objects
@@ -166,8 +178,11 @@ def _records(text: str, separator: str, quote: str) -> Iterator[list[str]]:
         yield from (line.split(separator) for line in text.split("\n") if line)
         return
     csv.field_size_limit(1 << 30)
-    quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quotechar=quote or None, quoting=quoting)
+    lines = io.StringIO(text, newline="")
+    if quote:
+        reader = csv.reader(lines, delimiter=separator, quotechar=quote)
+    else:
+        reader = csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE)
     yield from (record for record in reader if record)
 
 
