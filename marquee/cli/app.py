@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from marquee.cli import demo, generation, pipelines, services, tables
+from marquee.cli import demo, generation, inspection, pipelines, services, tables
 from marquee.errors import MarqueeError
 from marquee.services.environment import without_proxy
 
@@ -38,6 +38,7 @@ for command in (
     services.up,
     services.down,
     services.status,
+    inspection.inspect,
     pipelines.ingest,
     pipelines.train,
     pipelines.publish,

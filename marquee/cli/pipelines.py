@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,9 @@ from rich.console import Console
 
 from marquee.airflow_client import AirflowClient
 from marquee.cli.following import is_skipped, run_dag
+from marquee.cli.readings import is_url, reading_of
 from marquee.settings import settings
+from marquee.sources.formats import AUTO, FORMATS
 
 INGEST, TRAIN, PUBLISH = "ingest_ratings", "train_recommender", "publish_recommendations"
 
@@ -21,25 +22,40 @@ Chain = Annotated[
 
 
 def ingest(
-    source: Annotated[str, typer.Argument(help="Path, folder, archive or URL of ratings.", show_default=False)],
+    source: Annotated[
+        str, typer.Argument(metavar="FILE", help="Path, folder, archive or URL of ratings.", show_default=False)
+    ],
+    described: Annotated[
+        str, typer.Option("--source", help="How it is read: sources/NAME.toml by its name, or a TOML file.")
+    ] = "",
     format_name: Annotated[
-        str, typer.Option("--format", help="auto (by the names), movielens-csv or movielens-100k.")
-    ] = "auto",
+        str, typer.Option("--format", help=f"How it is read: auto, or {', '.join(FORMATS)}.")
+    ] = AUTO,
     replace: Annotated[
         bool, typer.Option("--replace", help="These become all ratings there are, in place of an addition.")
     ] = False,
+    max_quarantined: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Stop above this share of bad ratings.", show_default="0.01")
+    ] = None,
     sha256: Annotated[str, typer.Option(help="Refuse other bytes than these.", show_default=False)] = "",
     chain: Chain = True,
 ) -> None:
-    """Bring ratings into the lake; training and publishing follow by themselves."""
+    """Bring ratings into the lake; training and publishing follow by themselves.
+
+    It is read as --source or --format says; else as the TOML file says that `marquee inspect` wrote for it; else as a
+    built-in format, or as is guessed where nothing is ambiguous.
+    """
+    reading = reading_of(source, described, format_name, _say)
     conf = {
         "source": absolute(source),
-        "format": format_name,
+        "format": reading.name if reading and reading == FORMATS.get(reading.name) else AUTO,
         "mode": "replace" if replace else "append",
         "sha256": sha256.lower(),
+        "max_quarantined": max_quarantined,
+        "reading": reading.to_json() if reading else None,
     }
     with AirflowClient.of(settings()) as client:
-        runs = run_dag(client, INGEST, conf, chain=chain)
+        runs = run_dag(client, INGEST, _only_given(conf), chain=chain)
     if is_skipped(runs[0], "accept"):
         _say("These bytes are in the lake already: nothing was added. Next: marquee train")
     else:
@@ -88,8 +104,7 @@ def publish(
 
 def absolute(source: str) -> str:
     """A path as the tasks can find it, which run in another folder; a URL as it is."""
-    is_url = re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", source) is not None
-    return source if is_url or not source.strip() else str(Path(source).expanduser().absolute())
+    return source if is_url(source) or not source.strip() else str(Path(source).expanduser().absolute())
 
 
 def _only_given(values: dict[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,3 @@ class Inspection:
     examples: tuple[Example, ...]
     n_rows: int
     n_refused: int
-
-    def notes(self) -> dict[str, str]:
-        """Field -> how sure its guess is, and why: the comments of the TOML file."""
-        return {guess.field: f"{guess.confidence}: {guess.reason}" for guess in self.guesses}

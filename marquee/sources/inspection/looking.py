@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from marquee.sources.archive import Entry
+from marquee.sources.contents import data_files
 from marquee.sources.formats import FORMATS
 from marquee.sources.inspection.catalogue import items_of
 from marquee.sources.inspection.columns import Columns, columns_of
@@ -50,6 +51,16 @@ def inspect(located: Located, answers: Answers | None = None, *, now: datetime |
     files = chosen(located)
     looked = looked_at(located, files.ratings, separator=said.separator)
     return _guessed(located, files, looked, said, now or datetime.now(UTC))
+
+
+def check(located: Located, source: Source) -> None:
+    """Hold the beginning of a single file against a source that was written down for it.
+
+    Raises:
+        DataError: it lacks a column, or is not laid out so at all.
+    """
+    if located.kind == "file":
+        _first_rows(located, data_files(located)[0], source.ratings)
 
 
 def source_name(file_name: str) -> str:
