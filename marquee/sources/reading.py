@@ -48,8 +48,8 @@ class Reading(BaseModel):
 class RatingsReading(Reading):
     """How the ratings are read; `columns` are user_id, item_id and, where the source has them, rating and rated_at."""
 
-    minimum: float | None = Field(None, description="lowest rating of the scale; none: unbounded")
-    maximum: float | None = Field(None, description="highest rating of the scale; none: unbounded")
+    minimum: float | None = Field(None, allow_inf_nan=False, description="lowest rating of the scale; none: unbounded")
+    maximum: float | None = Field(None, allow_inf_nan=False, description="highest rating of the scale; none: unbounded")
     time: str = Field("s", description="unit of rated_at: s, ms, us, ns since 1970; iso; or a pattern of strptime")
     repeated: Repeated = Field(
         "latest", description="several rows of a user and item: latest (a rating is changed), sum (events add up)"
@@ -65,6 +65,9 @@ class RatingsReading(Reading):
                     f"columns must name user_id and item_id, and may name rating and rated_at; missing "
                     f"{sorted(missing)}, unknown {sorted(unknown)}"
                 )
+        twice = {theirs for theirs in self.columns.values() if list(self.columns.values()).count(theirs) > 1}
+        if twice:
+            raise ValueError(f"columns name {', '.join(map(repr, sorted(twice)))} more than once")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError(f"the lowest rating {self.minimum:g} is above the highest {self.maximum:g}")
         return self
