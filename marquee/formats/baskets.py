@@ -43,7 +43,7 @@ def read(reading: Reading, stream: BinaryIO, first_line: int = 1) -> Iterator[Bl
         yield Block(
             {"user_id": users, "item_id": pa.array(items, pa.string())},
             lines + number,
-            _raw_of(chunk.received, lines, reading.encoding),
+            _raw_of(chunk.received, lines, chunk.encoding),
             bad,
         )
         number += chunk.data.count(b"\n")

@@ -1,9 +1,9 @@
 """Text with separators: CSV, TSV and their like, read in chunks at the speed of Arrow's parser.
 
 A chunk whose quotes are where RFC 4180 has them is parsed at once. One with stray quotes is taken line by line: a
-quoted field may run over line ends for at most `LOOK_AHEAD` bytes, and never a field that is an id, rating or time; a quote
-that does not close within that is an unreadable line by itself, and the next line is a line again. So a stray quote
-breaks its own line only, wherever the file is cut.
+quoted field may run over line ends for at most `LOOK_AHEAD` bytes, and never a field that is an id, rating or time;
+a quote that does not close within that is an unreadable line by itself, and the next line is a line again. So a stray
+quote breaks its own line only, wherever the file is cut.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ LOOK_AHEAD = 1 << 20
 UNIT = "\x1f"
 #: Columns in which no line can end.
 ONE_LINE = frozenset({"user_id", "item_id", "rating", "rated_at"})
+
+UNREADABLE = "a quote is not closed, or has text behind it, or a carriage return stands inside the line"
 
 csv.field_size_limit(1 << 30)
 
@@ -74,7 +76,7 @@ def read(
             shape = replace(shape, n_fields=len(first_record(data, reading)[0]))
         rows, used = parse(data, shape, is_last=chunk.is_last)
         n_lines = data[:used].count(b"\n")
-        yield _block(rows, bad, number, received, reading.encoding)
+        yield _block(rows, bad, number, received, chunk.encoding)
         rest = data[used:]
         rest_received = rest if received is data else _behind(received, n_lines) if rest else b""
         number += n_lines
@@ -101,7 +103,9 @@ def parse(data: bytes, shape: Shape, *, is_last: bool) -> tuple[Rows, int]:
         rows, used = parse(data, replace(shape, separator=UNIT), is_last=is_last)
         spread = len(separator.encode()) - 1
         return rows, used + spread * data[:used].count(UNIT.encode())
-    if len(separator.encode()) == 1 and not shape.last_takes_rest:
+    # Arrow's parser takes a carriage return for a line end wherever it stands.
+    is_plain = data.count(b"\r") == data.count(b"\r\n")
+    if is_plain and len(separator.encode()) == 1 and not shape.last_takes_rest:
         has_quotes = bool(shape.quote) and shape.quote.encode() in data
         ends = record_ends(data, shape) if has_quotes else None
         if ends is not None or not has_quotes:
@@ -239,10 +243,11 @@ def _line_by_line(data: bytes, shape: Shape, *, is_last: bool) -> tuple[Rows, in
         if line:
             record: list[str] | None = None
             if quote and line.count(quote) % 2:
-                found = _closing_line(lines, at, quote)
+                record = shape.split(line.decode())  # a quote in the middle of a field is a letter
+                found = at if record is not None else _closing_line(lines, at, quote)
                 if found is None and not is_last and len(data) - used <= LOOK_AHEAD:
                     break
-                if found is not None:
+                if record is None and found is not None:
                     text = b"\n".join(lines[at : found + 1]).removesuffix(b"\r").decode()
                     joined = split_record(text, shape.separator, shape.quote)
                     if joined is not None and len(joined) == shape.n_fields and not shape.has_line_end(joined):
@@ -250,8 +255,7 @@ def _line_by_line(data: bytes, shape: Shape, *, is_last: bool) -> tuple[Rows, in
             else:
                 record = shape.split(line.decode())
             if record is None:
-                sentence = "a quoted field is not closed, or has text behind its closing quote"
-                bad.append((at, at, "unreadable_line", sentence))
+                bad.append((at, at, "unreadable_line", UNREADABLE))
             elif len(record) != shape.n_fields:
                 bad.append((at, at, "wrong_field_count", shape.miscounted(len(record))))
             else:

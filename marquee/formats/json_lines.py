@@ -23,11 +23,11 @@ def read(reading: Reading, stream: BinaryIO, first_line: int = 1) -> Iterator[Bl
     decode = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).decode
     number = first_line
     for chunk in chunks(stream, reading.encoding, first_line):
-        yield _parse(chunk, number, paths, decode, reading.encoding)
+        yield _parse(chunk, number, paths, decode)
         number += chunk.data.count(b"\n")
 
 
-def _parse(chunk: Chunk, first: int, paths: dict[str, tuple[str, ...]], decode: Any, encoding: str) -> Block:
+def _parse(chunk: Chunk, first: int, paths: dict[str, tuple[str, ...]], decode: Any) -> Block:
     bad = list(chunk.bad)
     values: dict[str, list[Any]] = {name: [] for name in paths}
     at: list[int] = []
@@ -52,7 +52,7 @@ def _parse(chunk: Chunk, first: int, paths: dict[str, tuple[str, ...]], decode: 
     lines = np.array(at, np.int64)
 
     def raw(positions: Sequence[int]) -> list[str]:
-        return picked(chunk.received, lines[list(positions)].tolist(), encoding)
+        return picked(chunk.received, lines[list(positions)].tolist(), chunk.encoding)
 
     types = {name: pa.list_(pa.string()) if name == "genres" else pa.string() for name in paths}
     return Block({name: pa.array(found, types[name]) for name, found in values.items()}, lines + first, raw, bad)

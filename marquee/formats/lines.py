@@ -22,10 +22,11 @@ WIDE = ("utf-16", "utf-32", "utf-7")
 
 @dataclass(frozen=True)
 class Chunk:
-    """Whole lines: `data` in UTF-8, `received` the same lines in the file's encoding, and those that are no text."""
+    """Whole lines: `data` in UTF-8, `received` the same lines in `encoding`, and those that are no text."""
 
     data: bytes
     received: bytes
+    encoding: str
     bad: list[BadLine]
     is_last: bool
 
@@ -129,10 +130,10 @@ def _transcoded(stream: BinaryIO, encoding: str) -> Iterator[bytes]:
 def _chunk(received: bytes, encoding: str, first: int, *, is_last: bool) -> Chunk:
     if b"\0" not in received:
         if received.isascii():
-            return Chunk(received, received, [], is_last)
+            return Chunk(received, received, encoding, [], is_last)
         try:
             text = received.decode(encoding)
-            return Chunk(received if encoding == "utf-8" else text.encode(), received, [], is_last)
+            return Chunk(received if encoding == "utf-8" else text.encode(), received, encoding, [], is_last)
         except UnicodeDecodeError:
             pass
     bad: list[BadLine] = []
@@ -148,4 +149,4 @@ def _chunk(received: bytes, encoding: str, first: int, *, is_last: bool) -> Chun
         good.append(b"" if fault else text.encode())
         if fault:
             bad.append(BadLine(first + at, "undecodable_text", fault, text_of(line, encoding)))
-    return Chunk(b"\n".join(good), received, bad, is_last)
+    return Chunk(b"\n".join(good), received, encoding, bad, is_last)

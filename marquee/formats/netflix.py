@@ -31,14 +31,12 @@ def read(reading: Reading, stream: BinaryIO, first_line: int = 1) -> Iterator[Bl
     section: str | None = None
     number = first_line
     for chunk in chunks(stream, reading.encoding, first_line):
-        block, section = parse(chunk, number, names, reading.encoding, section)
+        block, section = parse(chunk, number, names, section)
         yield block
         number += chunk.data.count(b"\n")
 
 
-def parse(
-    chunk: Chunk, first: int, names: Sequence[str], encoding: str, section: str | None
-) -> tuple[Block, str | None]:
+def parse(chunk: Chunk, first: int, names: Sequence[str], section: str | None) -> tuple[Block, str | None]:
     """The rows of a chunk that starts within `section`, and the section that it ends in."""
     data = chunk.data
     headers, starts = sections(data)
@@ -48,7 +46,7 @@ def parse(
     bad = list(chunk.bad)
     strays = [(int(line), "unreadable_line", "it stands before any line 'MovieID:'") for line in row_lines[~is_inside]]
     faults = sorted(wrong + strays)
-    raws = picked(chunk.received, [at for at, *_ in faults], encoding) if faults else []
+    raws = picked(chunk.received, [at for at, *_ in faults], chunk.encoding) if faults else []
     bad += [
         BadLine(first + at, reason, sentence, raw) for (at, reason, sentence), raw in zip(faults, raws, strict=True)
     ]
@@ -60,7 +58,7 @@ def parse(
         columns = {name: column.filter(pa.array(is_inside)) for name, column in columns.items()}
 
     def raw(positions: Sequence[int]) -> list[str]:
-        return picked(chunk.received, kept[list(positions)].tolist(), encoding)
+        return picked(chunk.received, kept[list(positions)].tolist(), chunk.encoding)
 
     block = Block({"item_id": items, **columns}, kept + first, raw, bad)
     return block, headers[-1] if headers else section

@@ -56,7 +56,7 @@ def test_versions_stay_as_they_were(fresh_lake: Lake) -> None:
     assert rows(fresh_lake, "t", 0) == {"x": 1, "y": 2}
     assert rows(fresh_lake, "t", 1) == {"x": 1, "y": 2, "z": 3}
     assert rows(fresh_lake, "t", 2) == {"w": 4}
-    assert tables.batches(fresh_lake, "t", 1) == {"a", "b"}
+    assert tables.batches(fresh_lake, "t", 1) == ["a", "b"]
     assert [entry["marquee.ingest_run_id"] for entry in tables.history(fresh_lake, "t")] == ["run-c", "run-b", "run-a"]
 
 
@@ -123,11 +123,12 @@ def test_a_batch_is_merged_once_until_the_table_is_replaced(fresh_lake: Lake) ->
 def test_a_batch_without_rows_writes_nothing_twice(fresh_lake: Lake) -> None:
     nothing = [tables.Prepared("t", batch, ()) for batch in ("a", "b")]
     assert [commit(fresh_lake, nothing[0]) for _ in range(2)] == [0, 0]
-    assert [commit(fresh_lake, nothing[1], "replace"), commit(fresh_lake, nothing[1])] == [0, 0]
-    assert commit(fresh_lake, prepare(fresh_lake, "t", "c", {"x": 1})) == 1
-    assert commit(fresh_lake, nothing[0]) == 1
-    assert [commit(fresh_lake, nothing[0], "replace") for _ in range(2)] == [2, 2]
-    assert rows(fresh_lake, "t", 2) == {}
+    assert [commit(fresh_lake, nothing[1], "replace"), commit(fresh_lake, nothing[1])] == [1, 1]
+    assert commit(fresh_lake, prepare(fresh_lake, "t", "c", {"x": 1})) == 2
+    assert [commit(fresh_lake, nothing[0]) for _ in range(2)] == [3, 3]
+    assert tables.batches(fresh_lake, "t", 3) == ["b", "c", "a"]
+    assert [commit(fresh_lake, nothing[0], "replace") for _ in range(2)] == [4, 4]
+    assert rows(fresh_lake, "t", 4) == {}
 
 
 def test_what_is_not_there_is_said(fresh_lake: Lake) -> None:
