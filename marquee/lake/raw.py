@@ -14,13 +14,13 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import IO, Any, BinaryIO, TypeVar
+from typing import IO, Any, BinaryIO
 
-from marquee.errors import LakeError, SourceError
+from marquee.errors import LakeError
 from marquee.lake.objects import Lake, lake_errors
+from marquee.lake.uploads import Upload, at_once, upload_all
 from marquee.sources.archive import archive_errors, streams
 from marquee.sources.cutting import CUT_BYTES, Cutter, can_be_cut
 from marquee.sources.files import file_errors
@@ -41,15 +41,8 @@ __all__ = [
     "stage",
 ]
 
-# 10,000 parts at most, so objects may have up to 160 GB.
-PART_BYTES = 16 << 20
-PARTS_AT_ONCE = 3
-FILES_AT_ONCE = 8
 READ_AHEAD_BYTES = 8 << 20
 CHUNK_BYTES = 1 << 20
-
-A = TypeVar("A")
-T = TypeVar("T")
 
 MANIFEST = ".manifest.json"
 
@@ -169,9 +162,9 @@ def manifest_key(batch: str) -> str:
 def stage(lake: Lake, recognised: Recognised, received_at: str, *, cut_bytes: int = CUT_BYTES) -> Manifest:
     """Put the source's files into the lake, unless they are there: the same bytes are kept once.
 
-    Each file is streamed in parts; the server checks each part against its sha256. The manifest is written last, and
-    by one of several who stage the same at once. Staging the same bytes again uploads nothing: read the same way they
-    give the first manifest, read another way they get one more.
+    The server checks what it gets against its sha256. The manifest is written last, and by one of several who stage the
+    same at once. Staging the same bytes again uploads nothing: read the same way they give the first manifest, read
+    another way they get one more.
 
     Args:
         received_at: when the source was received, ISO 8601 in UTC: the run's time, so that a retry says the same.
@@ -186,7 +179,7 @@ def stage(lake: Lake, recognised: Recognised, received_at: str, *, cut_bytes: in
     def measure(name: str) -> RawFile:
         return _measure(name, recognised.files[name], cutter_of.get(name))
 
-    files = tuple(_each(measure, recognised.files))
+    files = tuple(at_once(measure, recognised.files))
     manifest = Manifest(
         sha256=batch_sha256(files),
         name=recognised.located.name,
@@ -204,11 +197,11 @@ def stage(lake: Lake, recognised: Recognised, received_at: str, *, cut_bytes: in
     if others := manifests(lake, manifest.sha256):
         manifest = _as_they_lie(others[0], manifest)
     else:
-
-        def upload(file: RawFile) -> None:
-            _upload(lake, recognised.files[file.name], file_key(manifest.sha256, file.name), file)
-
-        _each(upload, files)
+        paths = recognised.files
+        upload_all(
+            lake,
+            [Upload(paths[file.name], file_key(manifest.sha256, file.name), file.size, file.sha256) for file in files],
+        )
     is_ours = lake.write_json(key, manifest.to_json(), if_absent=True)
     return manifest if is_ours else read_manifest(lake, manifest.batch)
 
@@ -403,16 +396,6 @@ def _manifest_in(lake: Lake, key: str) -> Manifest:
         raise LakeError(f"{lake.uri(key)} is no manifest ({reason}): remove it, and ingest its source again.") from None
 
 
-def _each(work: Callable[[A], T], of: Iterable[A]) -> list[T]:
-    """The results of several calls at once, in order; the first that fails ends them."""
-    with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
-        try:
-            return list(pool.map(work, of))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
 def _measure(name: str, path: Path, cutter: Cutter | None) -> RawFile:
     digest, size = hashlib.sha256(), 0
     with file_errors(path), path.open("rb") as file:
@@ -422,49 +405,3 @@ def _measure(name: str, path: Path, cutter: Cutter | None) -> RawFile:
             if cutter:
                 cutter.feed(chunk)
     return RawFile(name, size, digest.hexdigest(), cutter.index if cutter else ())
-
-
-def _upload(lake: Lake, path: Path, key: str, file: RawFile) -> None:
-    """Stream a file to the store; the object appears only if all its bytes are those that were measured.
-
-    Raises:
-        SourceError: the file can't be read, or has changed since.
-        LakeError: the store refuses.
-    """
-    from boto3.s3.transfer import TransferConfig
-
-    config = TransferConfig(
-        multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=PARTS_AT_ONCE
-    )
-    with lake_errors(f"upload {file.name} to {lake.uri(key)}", lake), file_errors(path), path.open("rb") as opened:
-        lake.client().upload_fileobj(
-            _CheckedReader(opened, path, file),
-            lake.bucket,
-            key,
-            ExtraArgs={"ChecksumAlgorithm": "SHA256"},
-            Config=config,
-        )
-
-
-class _CheckedReader:
-    """A file's bytes, which have to be the measured ones: else its last read fails, and the upload with it.
-
-    It can't seek, so that the upload reads it once and in order.
-    """
-
-    def __init__(self, file: BinaryIO, path: Path, measured: RawFile) -> None:
-        self._file, self._path, self._measured = file, path, measured
-        self._digest, self._size = hashlib.sha256(), 0
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._file.read(size)
-        self._digest.update(chunk)
-        self._size += len(chunk)
-        is_end = size < 0 or len(chunk) < size or self._size >= self._measured.size
-        if is_end and (self._size, self._digest.hexdigest()) != (self._measured.size, self._measured.sha256):
-            raise SourceError(
-                f"{self._path} changed while it was read (had {self._measured.size:,} bytes, now others): "
-                "wait until nobody writes it, then run this again.",
-                is_transient=True,
-            )
-        return chunk
