@@ -37,10 +37,10 @@ class Aside:
 
 def read_aside(lake: Lake, manifest: Manifest) -> Aside:
     """Read and check the catalogue and the splits of a batch."""
-    items, refused_items, n_items = _read(lake, manifest, "items")
-    splits, refused_splits, n_pairs = _read(lake, manifest, "splits")
-    items, again = _last_of(items, manifest, ["item_id"], ["title", "genres"])
-    splits, twice = _last_of(splits, manifest, ["split", "user_id", "item_id"], [])
+    read_items, refused_items, n_items = _read(lake, manifest, "items")
+    read_pairs, refused_splits, n_pairs = _read(lake, manifest, "splits")
+    items, again = _last_of(read_items, manifest, ["item_id"], ["title", "genres"])
+    splits, twice = _last_of(read_pairs, manifest, ["split", "user_id", "item_id"], [])
     refused = [*refused_items, *refused_splits, *again, *twice]
     return Aside(
         _contracted(items, manifest, ITEMS.name),

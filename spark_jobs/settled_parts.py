@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -24,6 +25,8 @@ from spark_jobs.buckets import SENT_DDL, message, note, packed, unpacked
 from spark_jobs.settling import settle
 
 EXAMPLES = 3
+#: Lines of a file are fewer than 2^40.
+LINE_BITS = 40
 #: Lists of bytes in a part: dictionaries for what repeats, differences for lines; zstd's fastest level.
 LAYOUT: dict[str, Any] = {
     "row_group_size": 1 << 20,
@@ -94,29 +97,29 @@ def contracted(rows: pa.Table, manifest: Manifest, names: list[str]) -> pa.Table
 
 
 def first_seen(rows: pa.Table) -> pa.Table:
-    """Each item of the rows with a place where it is rated: item_id, member, line."""
+    """Each item of the rows with the first place where it is rated: item_id, member, line."""
     item = rows["item_id"].combine_chunks()
     item = item.chunk(0) if isinstance(item, pa.ChunkedArray) else item
-    codes = item.indices.to_numpy(zero_copy_only=False)
-    first = np.full(len(item.dictionary), -1, np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]
-    used = np.flatnonzero(first >= 0)
-    at = pa.array(first[used])
+    first = np.full(len(item.dictionary), np.iinfo(np.int64).max)
+    np.minimum.at(first, item.indices.to_numpy(zero_copy_only=False), places(rows))
+    used = np.flatnonzero(first < np.iinfo(np.int64).max)
+    members, lines = np.divmod(first[used], 1 << LINE_BITS)
     return pa.table(
-        {
-            "item_id": item.dictionary.take(pa.array(used)),
-            "member": rows["member"].take(at),
-            "line": rows["line"].take(at),
-        }
+        {"item_id": item.dictionary.take(pa.array(used)), "member": pa.array(members.astype(np.int32)), "line": lines}
     )
+
+
+def places(rows: pa.Table) -> NDArray[np.int64]:
+    """Member and line of each row as one number, int64 of shape (n,), in the order of the files."""
+    member, line = (np.asarray(rows[name].to_numpy(), np.int64) for name in ("member", "line"))
+    return (member << LINE_BITS) + line
 
 
 def _by_group(lost: pa.Table, work: list[list[Piece]]) -> Iterator[pa.RecordBatch]:
     """The rows that don't stay, to the task that can read their lines again: by group of pieces."""
     flat = sorted((piece.at, piece.line, group) for group, some in enumerate(work) for piece in some)
-    place = np.array([(at << 40) + line for at, line, _ in flat])
-    wanted = (lost["member"].to_numpy().astype(np.int64) << 40) + lost["line"].to_numpy()
-    group_of = np.array([group for *_, group in flat])[np.searchsorted(place, wanted, side="right") - 1]
+    starts = np.array([(at << LINE_BITS) + line for at, line, _ in flat])
+    group_of = np.array([group for *_, group in flat])[np.searchsorted(starts, places(lost), side="right") - 1]
     for group in np.unique(group_of).tolist():
         yield message(group, "lost", packed(lost.filter(pa.array(group_of == group))))
 

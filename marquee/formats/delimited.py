@@ -130,7 +130,7 @@ def record_ends(data: bytes, shape: Shape) -> NDArray[np.int64] | None:
         return None
     newlines = np.flatnonzero(letters == ord("\n"))
     is_outside = np.searchsorted(quotes, newlines) % 2 == 0
-    return newlines[is_outside]
+    return np.asarray(newlines[is_outside], np.int64)
 
 
 def _at_once(data: bytes, shape: Shape, ends: NDArray[np.int64] | None, *, is_last: bool) -> tuple[Rows, int] | None:
@@ -225,7 +225,7 @@ def _starts(data: bytes, used: int, ends: NDArray[np.int64] | None) -> NDArray[n
     lengths = stops - begins
     last = letters[np.clip(begins, 0, used - 1)]
     is_blank = (lengths == 0) | ((lengths == 1) & (last == ord("\r")))
-    return np.searchsorted(newlines, begins[~is_blank]).astype(np.int64)
+    return np.asarray(np.searchsorted(newlines, begins[~is_blank]), np.int64)
 
 
 def _line_by_line(data: bytes, shape: Shape, *, is_last: bool) -> tuple[Rows, int]:

@@ -11,10 +11,13 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.contracts import TABLES
-from marquee.lake import outcome, tables
+from expectations.prepared import load_profile, load_witnesses
+from marquee import buckets
+from marquee.lake import outcome, pieces, tables
 from marquee.lake.objects import Lake
 from marquee.lake.raw import stage
 from marquee.sources import locate, recognise
+from marquee.sources.reading import RatingsReading, Source
 from spark_jobs import normalize
 
 RECEIVED_AT = "2020-01-01T00:00:00+00:00"
@@ -23,11 +26,11 @@ HEADER = "userId,movieId,rating,timestamp\n"
 
 def run(lake: Lake, source: Path, *arguments: str) -> tuple[int, outcome.Outcome, str]:
     manifest = stage(lake, recognise(locate(str(source), source.parent / "cache")), RECEIVED_AT)
-    where = outcome.key("test", manifest.sha256)
-    code = normalize.main(["--sha256", manifest.sha256, "--outcome", where, *arguments])
+    where = outcome.key("test", manifest.batch)
+    code = normalize.main(["--batch", manifest.batch, "--outcome", where, *arguments])
     left = outcome.load(lake, where)
     assert left is not None
-    return code, left, manifest.sha256
+    return code, left, manifest.batch
 
 
 def prepared(lake: Lake, table: str, batch: str) -> list[dict[str, Any]]:
@@ -54,7 +57,8 @@ def test_every_row_is_in_exactly_one_table(spark: SparkSession, lake: Lake, tmp_
     code, left, batch = run(lake, source, "--max-quarantined", "0.5")
     assert (code, left.error) == (0, "")
     assert left.result["reasons"] == {"rating_out_of_range": 1, "superseded": 2, "wrong_field_count": 1}
-    assert left.result["read"] == 9 == left.result["ratings"] + left.result["items"] + left.result["quarantined"]
+    assert left.result["read"] == 9 == left.result["accepted"] + left.result["quarantined"]
+    assert left.result["accepted"] == left.result["ratings"] + left.result["items"]
     ratings = {(row["user_id"], row["item_id"]): row for row in prepared(lake, "ratings", batch)}
     assert {pair: (row["rating"], row["source_line"]) for pair, row in ratings.items()} == {
         ("1", "10"): (2.0, 5),
@@ -98,12 +102,15 @@ def test_a_batch_that_is_mostly_bad_is_refused(
 
 
 def test_an_executors_sentence_arrives(spark: SparkSession, lake: Lake, tmp_path: Path) -> None:
-    folder = tmp_path / "header"
-    folder.mkdir()
-    (folder / "ratings.csv").write_text("userId,movieId,stars,timestamp\n1,2,3,4\n")
-    code, left, _ = run(lake, folder)
-    assert code == 1
-    assert left.error.startswith("ratings.csv, line 1: no column 'rating'; unknown column 'stars'.")
+    source = tmp_path / "stars.csv"
+    source.write_text("who,what,stars\n1,2,3\n")
+    reading = Source(name="stars", ratings=RatingsReading(columns={"user_id": "who", "item_id": "what", "rating": "r"}))
+    manifest = stage(lake, recognise(locate(str(source), tmp_path / "cache"), reading), RECEIVED_AT)
+    assert normalize.main(["--batch", manifest.batch, "--outcome", "runs/stars"]) == 1
+    left = outcome.load(lake, "runs/stars")
+    assert left is not None
+    assert left.error.startswith("stars.csv, line 1: no column 'r'. The first line has to name ")
+    assert not left.is_transient
 
 
 def test_the_real_data_as_folder_and_as_archive(
@@ -127,10 +134,73 @@ def test_the_real_data_as_folder_and_as_archive(
         lines = file.read("ml-latest-small/ratings.csv").decode().splitlines()
     row = prepared(lake, "ratings", of_archive)[12_345]
     assert lines[row["source_line"] - 1].split(",")[:2] == [row["user_id"], row["item_id"]]
+    profile = load_profile(lake, of_archive)
+    assert (profile.n_rows, profile.n_users, profile.n_items, profile.n_repeated) == (100_836, 610, 9_724, 0)
+    assert len(load_witnesses(lake, "ratings", of_archive)) > 0
 
 
-def test_movielens_100k(spark: SparkSession, lake: Lake, shared_data: Path) -> None:
+def test_movielens_100k_with_its_published_folds(spark: SparkSession, lake: Lake, shared_data: Path) -> None:
     _, left, batch = run(lake, shared_data / "ml-100k")
     assert (left.result["ratings"], left.result["items"], left.result["quarantined"]) == (100_000, 1_682, 0)
     titles = {row["item_id"]: row["title"] for row in prepared(lake, "items", batch)}
     assert titles["1"] == "Toy Story (1995)"
+    splits = prepared(lake, "splits", batch)
+    # the five test sides are disjoint, and together all there is
+    assert {row["split"] for row in splits} == {"u1", "u2", "u3", "u4", "u5"}
+    assert len({(row["user_id"], row["item_id"]) for row in splits}) == len(splits) == 100_000
+
+
+def test_groceries(spark: SparkSession, lake: Lake, shared_data: Path) -> None:
+    _, left, batch = run(lake, shared_data / "groceries" / "groceries.basket.csv")
+    assert (left.result["read"], left.result["ratings"], left.result["quarantined"]) == (43_367, 43_367, 0)
+    ratings = prepared(lake, "ratings", batch)
+    assert {row["rated_at"] for row in ratings} == {None}
+    assert len({row["item_id"] for row in ratings}) == 169 == len(prepared(lake, "items", batch))
+
+
+def test_a_file_in_pieces_and_buckets_is_the_same_as_in_one(
+    spark: SparkSession, lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many pieces in many tasks, many buckets; some rows bad, some twice, across pieces."""
+    rows = [f"u{n % 53},i{n % 47},{(n % 10 + 1) / 2},{1000 + n % 7}\n" for n in range(4_000)]
+    rows[1_234] = "u1,i2,9,100\n"
+    rows[2_345] = "u1,i2\n"
+    source = write(tmp_path / "pieces", "".join(rows))
+    manifest = stage(lake, recognise(locate(str(source), tmp_path / "cache")), RECEIVED_AT, cut_bytes=5_000)
+    assert len(manifest.files[0].index) > 10
+    arguments = ["--batch", manifest.batch, "--outcome", "runs/pieces", "--max-quarantined", "1"]
+    found = []
+    for group, bucket in ((10_000_000, 10_000_000), (8_000, 4_000)):
+        monkeypatch.setattr(pieces, "BYTES_OF_A_GROUP", group)
+        monkeypatch.setattr(buckets, "BYTES_OF_A_BUCKET", bucket)
+        assert normalize.main(arguments) == 0
+        left = outcome.load(lake, "runs/pieces")
+        assert left is not None
+        tables_of = {
+            name: sorted(map(str, prepared(lake, name, manifest.batch))) for name in ("ratings", "quarantine", "items")
+        }
+        found.append((left.result, tables_of, load_profile(lake, manifest.batch)))
+    assert found[0] == found[1]
+    assert tables.load_prepared(lake, "ratings", manifest.batch).n_buckets == 32
+    result = found[0][0]
+    assert result["read"] == 4_000 == result["ratings"] + result["quarantined"]
+    assert {"rating_out_of_range", "wrong_field_count", "superseded"} <= set(result["reasons"])
+
+
+def test_events_add_up(spark: SparkSession, lake: Lake, tmp_path: Path) -> None:
+    source = tmp_path / "events.csv"
+    source.write_text("who,what,times,at\na,x,2,100\na,x,3,50\nb,x,1,10\n")
+    reading = Source(
+        name="events",
+        ratings=RatingsReading(
+            columns={"user_id": "who", "item_id": "what", "rating": "times", "rated_at": "at"}, repeated="sum"
+        ),
+    )
+    manifest = stage(lake, recognise(locate(str(source), tmp_path / "cache"), reading), RECEIVED_AT)
+    assert normalize.main(["--batch", manifest.batch, "--outcome", "runs/events"]) == 0
+    left = outcome.load(lake, "runs/events")
+    assert left is not None
+    counts = [left.result[name] for name in ("read", "ratings", "merged", "quarantined")]
+    assert counts == [3, 2, 1, 0]
+    rows = prepared(lake, "ratings", manifest.batch)
+    assert {(row["user_id"], row["rating"], row["source_line"]) for row in rows} == {("a", 5.0, 2), ("b", 1.0, 4)}
