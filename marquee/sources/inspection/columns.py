@@ -21,6 +21,8 @@ LISTED = 6
 MOST_RATINGS = 101
 #: Rows of one user in a sample from which on it may well be an item instead.
 MANY_ROWS = 5_000
+#: Values that tell whether a column is of numbers, and of what shape its texts are.
+MOST_VALUES, SOME_VALUES = 20_000, 1_000
 
 _E_MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[a-zA-Z]+")
 _THING = re.compile(r"B0[0-9A-Z]{8}|(97[89]-?)?\d{9}[\dXx]|https?://\S+|.*\(\d{4}\)")
@@ -51,7 +53,8 @@ class Column:
 
     @cached_property
     def is_numeric(self) -> bool:
-        return bool(self.values) and sum(map(is_number, self.values)) >= 0.9 * len(self.values)
+        some = self.values[:MOST_VALUES]
+        return bool(some) and sum(map(is_number, some)) >= 0.9 * len(some)
 
     @cached_property
     def time(self) -> TimeGuess | None:
@@ -71,9 +74,8 @@ class Column:
         return self.is_numeric and len(self.distinct) <= MOST_RATINGS and self.scale.minimum is not None
 
     def share_of(self, pattern: re.Pattern[str]) -> float:
-        return sum(pattern.fullmatch(value) is not None for value in self.values[:1_000]) / max(
-            len(self.values[:1_000]), 1
-        )
+        some = self.values[:SOME_VALUES]
+        return sum(pattern.fullmatch(value) is not None for value in some) / max(len(some), 1)
 
 
 @dataclass

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from marquee.sources.inspection.guesses import Example
@@ -31,39 +33,36 @@ def rows_of(reading: RatingsReading, stream: BinaryIO, *, is_cut: bool) -> Rows:
     """The rows of a file's beginning.
 
     Args:
-        is_cut: whether the file goes on behind it; then the last line may be cut, and does not count.
+        is_cut: whether the file goes on behind it; then its last line does not count, which may be cut too.
 
     Raises:
         DataError: the file has no such column, or is not laid out so at all.
     """
     from marquee.formats import read
 
-    block = next(iter(read(reading, stream)), None)
-    if block is None:
-        return Rows((), 0, 0, 0)
     found: list[Example] = []
-    n_good, n_out_of_range = 0, 0
-    for user, item, rating, time in _values(block):
-        number, moment = _number(rating), _moment(time, reading.time)
-        is_inside = number is not None and not (
-            (reading.minimum is not None and number < reading.minimum)
-            or (reading.maximum is not None and number > reading.maximum)
-        )
-        n_out_of_range += number is not None and not is_inside
-        if (
-            number is None
-            or not is_inside
-            or not user.strip()
-            or not item.strip()
-            or (time is not None and moment is None)
-        ):
-            continue
-        n_good += 1
-        if len(found) < SHOWN:
-            found.append(Example(user, item, number, moment))
-    last = max([*block.lines[-1:].tolist(), *(bad.line for bad in block.bad)], default=0)
-    n_read = block.n_read - (is_cut and any(bad.line == last for bad in block.bad))
+    n_read, n_good, n_out_of_range = 0, 0, 0
+    # A line without an end comes in a block of its own.
+    for block in islice(read(reading, stream), 1 if is_cut else None):
+        n_read += block.n_read
+        for user, item, rating, time in _values(block):
+            number, moment = _number(rating), _moment(time, reading.time)
+            is_inside = number is not None and _is_inside(number, reading)
+            n_out_of_range += number is not None and not is_inside
+            if number is None or not is_inside or not user.strip() or not item.strip():
+                continue
+            if time is not None and moment is None:
+                continue
+            n_good += 1
+            if len(found) < SHOWN:
+                found.append(Example(user, item, number, moment))
     return Rows(tuple(found), n_read, n_read - n_good, n_out_of_range)
+
+
+def _is_inside(number: float, reading: RatingsReading) -> bool:
+    low = -math.inf if reading.minimum is None else reading.minimum
+    high = math.inf if reading.maximum is None else reading.maximum
+    return low <= number <= high
 
 
 def _values(block: Block) -> Any:

@@ -195,7 +195,7 @@ def _literally(name: str) -> str:
 
 
 def opened(located: Located, entry: Entry, n_bytes: int) -> tuple[BinaryIO, bool]:
-    """A file as a stream for a reader, and whether it was cut: a text's first bytes, or all of a Parquet file.
+    """A file as a stream for a reader, and whether only its beginning counts: a text's first bytes, or a Parquet file.
 
     Raises:
         SourceError: it can't be read, or is too large a Parquet file inside of another file.
@@ -208,10 +208,10 @@ def opened(located: Located, entry: Entry, n_bytes: int) -> tuple[BinaryIO, bool
         with file_errors(path):
             file = path.open("rb")
             if file.peek(len(MAGIC)).startswith(MAGIC):
-                return file, False
+                return file, True
             file.close()
     everything = sample(located, entry.path, LARGEST_PACKED_PARQUET + 1)
     if len(everything) > LARGEST_PACKED_PARQUET:
         name = located.shown(entry.path)
         raise SourceError(f"{name} is a large Parquet file inside another file: unpack it, and inspect that.")
-    return io.BytesIO(everything), False
+    return io.BytesIO(everything), True

@@ -25,7 +25,7 @@ from marquee.sources.recognition import format_of
 from marquee.sources.validated import validated
 
 #: Bytes whose rows are read as all will be.
-READ_BYTES = 1 << 20
+READ_BYTES = 256 << 10
 #: Share of the ratings outside of a format's scale from which on the file only has that format's names.
 MOST_STRAY = 0.01
 LONGEST_NAME = 64
@@ -156,11 +156,12 @@ def _scale(columns: Columns, said: Answers, guesses: list[Guess], questions: lis
             Guess("ratings.repeated", "sum", "likely", "no column is a rating: each row is an event, and counts 1")
         )
         return {"repeated": "sum"}
-    if not column.is_numeric:
-        return {}
-    scale = column.scale
     if said.minimum is not None or said.maximum is not None:
-        scale = Scale(said.minimum, said.maximum, scale.is_count, "certain", "so it was said")
+        scale = Scale(said.minimum, said.maximum, column.role == "count", "certain", "so it was said")
+    elif column.is_numeric:
+        scale = column.scale
+    else:
+        return {}
     if scale.apart is not None:
         sentence = (
             f"Is {scale.apart:g} a rating (then write minimum = {scale.apart:g}), or does it mean that there is none "

@@ -35,11 +35,6 @@ class Scale:
     apart: float | None = None
 
 
-def numbers_of(values: Iterable[str]) -> list[float]:
-    """The values that are numbers."""
-    return [float(value) for value in values if is_number(value)]
-
-
 def scale_of(values: Iterable[str], *, is_count: bool) -> Scale:
     """The scale of ratings.
 
@@ -47,7 +42,10 @@ def scale_of(values: Iterable[str], *, is_count: bool) -> Scale:
         values: texts; those that are no numbers do not count.
         is_count: whether the column's name tells of counts.
     """
-    counts = Counter(numbers_of(values))
+    counts: Counter[float] = Counter()
+    for text, n_rows in Counter(values).items():
+        if is_number(text):
+            counts[float(text)] += n_rows
     n, low, high = counts.total(), min(counts), max(counts)
     seen = f"values from {low:g} to {high:g}, {len(counts):,} different ones"
     if is_count:

@@ -319,7 +319,7 @@ def _is_decimal(rival: _Fit, best: _Fit, text: str) -> bool:
 
 def _header(rows: list[list[str]]) -> tuple[str, Confidence, str]:
     """Whether the first row names the columns, how sure that is, and why."""
-    first, rest = rows[0], rows[1:]
+    first, rest = rows[0], rows[1:LAYOUT_RECORDS]
     named = [name for name in first if role_of(name).role]
     values = [[row[at] for row in rest] for at in range(len(first))]
     above_numbers = [

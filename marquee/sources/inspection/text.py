@@ -92,9 +92,10 @@ def _by_frequency(data: bytes) -> str:
 
 def _has_latin_letters(text: str) -> bool:
     foreign = [letter for letter in text if ord(letter) > 127]
-    is_latin = [letter.isalpha() and "LATIN" in unicodedata.name(letter, "") for letter in foreign]
-    n_letters = sum(letter.isalpha() for letter in text)
-    return len(foreign) <= MOST_ACCENTS * max(n_letters, 1) and sum(is_latin) >= 0.7 * len(foreign)
+    # Quotes and dashes are in all languages.
+    is_latin = [not letter.isalpha() or "LATIN" in unicodedata.name(letter, "") for letter in foreign]
+    n_letters, n_foreign = sum(letter.isalpha() for letter in text), sum(letter.isalpha() for letter in foreign)
+    return "\ufffd" not in foreign and n_foreign <= MOST_ACCENTS * n_letters and sum(is_latin) >= 0.7 * len(foreign)
 
 
 def _is_utf8(line: bytes) -> bool:
