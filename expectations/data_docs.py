@@ -16,6 +16,7 @@ from typing import Any
 
 import great_expectations as gx
 from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult
+from great_expectations.expectations.metadata_types import FailureSeverity
 from great_expectations.render.renderer import (
     ExpectationSuitePageRenderer,
     SiteIndexPageRenderer,
@@ -119,6 +120,8 @@ def result_page(result: ExpectationSuiteValidationResult) -> str:
     shown.meta["run_id"]["run_name"] = f"run {shown.meta['run_id']['run_name']}"
     for expectation_result in shown.results:
         expectation_result.result = for_page(expectation_result.result)
+        config = expectation_result.expectation_config
+        config.description = with_severity(config.description, config.severity)
     return render(ValidationResultsPageRenderer().render(shown))
 
 
@@ -134,12 +137,20 @@ def for_page(found: dict[str, Any]) -> dict[str, Any]:
 def suite_page(suite: Suite) -> str:
     """The page of a suite: what is expected, of whichever data."""
     copies = [expectation.copy(deep=True) for expectation in suite.expectations]
+    for expectation in copies:
+        expectation.description = with_severity(expectation.description, expectation.severity)
     meta = {"great_expectations_version": gx.__version__}
     return render(
         ExpectationSuitePageRenderer().render(
             gx.ExpectationSuite(name=suite.table.name, expectations=copies, meta=meta)
         )
     )
+
+
+def with_severity(sentence: str, severity: FailureSeverity) -> str:
+    """A rule in words, with what becomes of a batch that breaks it: Great Expectations' pages leave that out."""
+    consequence = "a warning" if severity == FailureSeverity.WARNING else "fatal"
+    return f"{sentence} (Where broken: {consequence}.)"
 
 
 def index_page(links: list[dict[str, Any]]) -> str:

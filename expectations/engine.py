@@ -76,9 +76,9 @@ class Engine:
         return self._definitions[key]
 
 
-def identity(config: gx.expectations.ExpectationConfiguration) -> tuple[str, str]:
-    """What tells the expectations of a suite apart: type and column."""
-    return str(config.type), str(config.kwargs.get("column", ""))
+def identity(config: gx.expectations.ExpectationConfiguration) -> tuple[str, str, str]:
+    """What tells the expectations of a suite apart: type, column and severity."""
+    return str(config.type), str(config.kwargs.get("column", "")), str(config.severity.value)
 
 
 def exception_message(result: ExpectationValidationResult) -> str:

@@ -17,20 +17,19 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from expectations.contracts import Type
-from expectations.suite import Suite
+from expectations.schema import DUCKDB_TYPES
+from expectations.suite import N_ROWS, Suite
 from marquee.errors import DataError
 
 MEMORY = "512MB"
 THREADS = 2
-DUCKDB_TYPES: dict[Type, str] = {"string": "varchar", "long": "bigint", "double": "double"}
 
 
 @dataclass(frozen=True)
 class Findings:
-    """How often a check found something, and at most so many examples as were asked for, in order."""
+    """A number about the table (how often a check found something), and at most as many examples as were asked for."""
 
-    count: int
+    count: float
     examples: tuple[str, ...]
 
 
@@ -50,7 +49,8 @@ class Profile(AbstractContextManager["Profile"]):
         settings = {"memory_limit": MEMORY, "threads": THREADS, "preserve_insertion_order": False}
         self._connection = duckdb.connect(str(file), config=settings)
         columns = ", ".join(f"{column.name} {DUCKDB_TYPES[column.type]}" for column in self._columns)
-        self._connection.execute(f"create table rows ({columns})")
+        if columns:
+            self._connection.execute(f"create table rows ({columns})")
         return self
 
     def __exit__(
@@ -79,17 +79,15 @@ class Profile(AbstractContextManager["Profile"]):
             self._connection.unregister("part")
 
     def answer(self, examples: int) -> dict[str, Findings]:
-        """The findings of every check that can be answered, by its name.
+        """The number of rows, and the findings of every check that can be answered, by its name.
 
         Raises:
             DataError: the temporary folder has no room.
         """
         checks = [check for check in self._suite.checks if not self._missing.intersection(check.columns)]
         try:
-            return {
-                check.name: self._ask(check.findings, examples) if check.findings else Findings(self.n_rows, ())
-                for check in checks
-            }
+            found = {check.name: self._ask(check.findings, examples) for check in checks if check.findings}
+            return {N_ROWS: Findings(self.n_rows, ()), **found}
         except duckdb.Error as error:
             raise self._refused(error) from error
 

@@ -1,4 +1,4 @@
-"""Schemas derived from the contracts: Arrow's and Spark's."""
+"""Schemas derived from the contracts: Arrow's, Spark's and DuckDB's."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ SPARK_TYPES: dict[Type, str] = {
     "strings": "array<string>",
     "boolean": "boolean",
 }
+# DuckDB's own spelling, as its catalogue tells it; times are UTC.
+DUCKDB_TYPES: dict[Type, str] = {
+    "string": "VARCHAR",
+    "long": "BIGINT",
+    "double": "DOUBLE",
+    "timestamp": "TIMESTAMP",
+    "strings": "VARCHAR[]",
+    "boolean": "BOOLEAN",
+}
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -32,3 +41,9 @@ def spark_ddl(table: Table, columns: list[str] | None = None) -> str:
     """The table's columns (or those named, in their order) as Spark reads a schema: `user_id string, ...`."""
     types = {column.name: SPARK_TYPES[column.type] for column in table.columns}
     return ", ".join(f"{name} {types[name]}" for name in columns or table.column_names)
+
+
+def duckdb_ddl(table: Table) -> str:
+    """The columns of a `CREATE TABLE` in DuckDB: `user_id VARCHAR NOT NULL, ...`."""
+    columns = ((column.name, DUCKDB_TYPES[column.type], column.is_nullable) for column in table.columns)
+    return ", ".join(f"{name} {kind}{'' if is_nullable else ' NOT NULL'}" for name, kind, is_nullable in columns)

@@ -1,8 +1,10 @@
 """What a suite is, and how most of it follows from the contract of its table.
 
 A suite has two kinds of expectations. Those about columns and rows are true of a table when they are true of each of
-its parts, so they run on the parts. Those about the whole table are questions in SQL, asked once of its *profile*:
-each counts its findings, and the expectation is about that count.
+its parts, and of a part when they are true of its *witnesses*. Those about the whole table are about numbers: a job
+has counted them, or they are questions in SQL, asked once of the table's *profile*, whose findings are counted.
+
+Each is fatal (the batch is refused) or a warning (it is recorded); Great Expectations calls that critical and warning.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import great_expectations.expectations as gxe
+from great_expectations.expectations.metadata_types import FailureSeverity
 
-from expectations.contracts import Column, Table, Type
+from expectations.contracts import Column, Severity, Table, Type
 
 # What pandas calls the types of the contract, as `expectations.parts.to_pandas` makes them.
 PANDAS_TYPES: dict[Type, str] = {
@@ -22,7 +25,11 @@ PANDAS_TYPES: dict[Type, str] = {
     "double": "float64",
     "timestamp": "Timestamp",
     "strings": "list",
+    "boolean": "bool",
 }
+#: The number of rows, which is known without a question.
+N_ROWS = "n_rows"
+SEVERITIES: dict[Severity, FailureSeverity] = {"fatal": FailureSeverity.CRITICAL, "warning": FailureSeverity.WARNING}
 
 
 @dataclass(frozen=True)
@@ -33,21 +40,27 @@ class Check:
         name: the number that the rule is about, as `n_repeated_keys`.
         sentence: the rule in words.
         columns: the columns that `findings` reads.
-        findings: SQL over the table `rows`, one row a finding, with the one column `example` (text); empty for the
-            number of rows itself.
+        findings: SQL over the table `rows`, one row a finding, with the one column `example` (text); empty for a
+            number that is known without it.
         minimum, maximum: what the number may be, both inclusive.
+        severity: what becomes of a table that breaks it.
     """
 
     name: str
     sentence: str
     columns: tuple[str, ...] = ()
     findings: str = ""
-    minimum: int = 0
-    maximum: int | None = 0
+    minimum: float = 0
+    maximum: float | None = 0
+    severity: Severity = "fatal"
 
     def expectation(self) -> gxe.Expectation:
         return gxe.ExpectColumnMaxToBeBetween(
-            column=self.name, min_value=self.minimum, max_value=self.maximum, description=self.sentence
+            column=self.name,
+            min_value=self.minimum,
+            max_value=self.maximum,
+            description=self.sentence,
+            severity=SEVERITIES[self.severity],
         )
 
 
@@ -134,7 +147,7 @@ def length_in_words(minimum: int | None, maximum: int | None) -> str:
 
 
 def row_count(table: Table) -> Check:
-    return Check("n_rows", f"At least {table.min_rows:,} row(s).", minimum=table.min_rows, maximum=None)
+    return Check(N_ROWS, f"At least {table.min_rows:,} row(s).", minimum=table.min_rows, maximum=None)
 
 
 def unique(columns: Sequence[str]) -> Check:

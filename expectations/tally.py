@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 from great_expectations.core.expectation_validation_result import ExpectationValidationResult
+from great_expectations.expectations.metadata_types import FailureSeverity
 
-from expectations.contracts import Table
+from expectations.contracts import Severity, Table
 from expectations.report import MAX_NAMED, Outcome
 
 MAX_SHOWN = 80
@@ -53,13 +54,19 @@ class Tally:
                 self.values.append(shown(value))
                 self.examples.append(f"{where(part, int(position), table)}: {shown(value)}")
 
-    def add_findings(self, result: ExpectationValidationResult, count: int, examples: Sequence[str]) -> None:
+    def add_witnessed(self, result: ExpectationValidationResult, n_rows: int) -> None:
+        """Take the result on the witnesses of `n_rows` rows: where it holds there, it holds on all of them."""
+        self.is_run = self.is_about_rows = True
+        self.success = self.success and bool(result.success)
+        self.n_rows = n_rows
+
+    def add_findings(self, result: ExpectationValidationResult, count: float, examples: Sequence[str]) -> None:
         """Take the result about a number of the whole table, with examples of what was counted."""
         self.is_run = True
         self.success = bool(result.success)
         self.observed = count
         if not self.success:
-            self.unexpected = count if examples else 1
+            self.unexpected = int(count) if examples else 1
             self.examples = self.values = [shown(example) for example in examples]
 
     def result(self) -> ExpectationValidationResult:
@@ -70,15 +77,21 @@ class Tally:
             result=self._rows() if self.is_about_rows else self._whole(),
         )
 
+    @property
+    def severity(self) -> Severity:
+        return "warning" if self.config.severity == FailureSeverity.WARNING else "fatal"
+
     def outcome(self) -> Outcome:
         column = str(self.config.kwargs.get("column", ""))
         rule = str(self.config.description).removesuffix(".")
         return Outcome(
             expectation=str(self.config.type),
             column=column,
+            severity=self.severity,
             success=self.success,
             unexpected_count=self.unexpected,
             examples=tuple(self.examples),
+            observed="" if self.is_about_rows or "column_list" in self.config.kwargs else shown(self.observed),
             sentence=(f"{column}: " if column else "") + rule + self._broken(),
         )
 

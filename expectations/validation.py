@@ -1,4 +1,4 @@
-"""Holds the rows of a table against its suite, keeps the result in the bucket, and shows it in Data Docs.
+"""Holds the prepared rows of a table against its suite, keeps the result in the bucket, and shows it in Data Docs.
 
 Great Expectations and pandas take seconds to import, so this module imports them when it is called.
 """
@@ -6,20 +6,20 @@ Great Expectations and pandas take seconds to import, so this module imports the
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from expectations.report import MAX_NAMED, Report, page_key, result_key
+from expectations.contracts import MAX_QUARANTINED
+from expectations.report import Report, page_key, result_key
 from marquee.errors import DataError
+from marquee.lake import tables
 from marquee.lake.objects import Lake
+from marquee.lake.tables import Mode, Prepared
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from expectations.engine import Engine
-    from expectations.profile import Profile
+    from expectations.batch_profile import RatingsProfile
+    from expectations.looks import Look
     from expectations.suite import Suite
     from expectations.tally import Tally
 
@@ -30,124 +30,110 @@ RUN_NAME = re.compile(r"(?=.*[A-Za-z0-9])[A-Za-z0-9_.~:+-]{1,250}")
 def validate(
     lake: Lake,
     table: str,
-    parts: Iterable[pa.Table],
+    batch: str,
     *,
-    run_name: str,
-    rating_range: tuple[float, float] | None = None,
+    mode: Mode = "append",
+    rating_range: tuple[float | None, float | None] | None = None,
+    max_quarantined: float = MAX_QUARANTINED,
+    may_drift: bool = False,
     k: int | None = None,
 ) -> Report:
-    """Validate a table given as parts, each read once; a second call with the same run name replaces the first's pages.
+    """Validate a batch of a table as a job prepared it; a second call for the same batch replaces the first's pages.
 
     Args:
-        lake: the bucket that keeps the result (`quality/`) and Data Docs (`data_docs/`).
-        table: `ratings`, `items` or `recommendations`.
-        parts: its rows, in any number of tables of any size.
-        run_name: names the run in the bucket and on the pages.
-        rating_range: lowest and highest rating of the source's scale (ratings).
+        lake: the bucket that holds the parts, and keeps the result (`quality/`) and Data Docs (`data_docs/`).
+        table: name of the contract.
+        batch: name under which the rows were prepared; names the result too.
+        mode: whether the batch will join the table or take its place (ratings).
+        rating_range: lowest and highest rating of the source's scale, where they are known (ratings).
+        max_quarantined: share of the ratings read that may break a rule (ratings).
+        may_drift: whether no drift is more than a warning (ratings).
         k: length of every user's list (recommendations).
 
     Raises:
-        DataError: the table has no suite, the run's name can't be part of a key, or the check itself fails.
-        LakeError: the object store refuses.
+        DataError: the table has no suite, the batch's name can't be part of a key, or the check itself fails.
+        LakeError: nothing was prepared, or the object store refuses.
     """
     from expectations import data_docs
+    from expectations.evaluation import evaluate
+    from expectations.looks import look_at
+    from expectations.prepared import keep_profile, load_profile
+    from expectations.suites import suite_of
 
-    if not RUN_NAME.fullmatch(run_name):
+    if not RUN_NAME.fullmatch(batch):
         raise DataError(
-            f"{run_name!r} can't name a validation run: use up to 250 letters, digits and _ . ~ : + - (at least one "
+            f"{batch!r} can't name a validation run: use up to 250 letters, digits and _ . ~ : + - (at least one "
             "letter or digit)."
         )
-    suite = suite_of(table, rating_range=rating_range, k=k)
-    tallies, n_rows = evaluate(suite, parts)
-    success = all(tally.success for tally in tallies)
-    result = suite_result(suite, tallies, success=success, n_rows=n_rows, run_name=run_name, run_time=datetime.now(UTC))
-    lake.write_json(result_key(table, run_name), result.to_json_dict())
-    data_docs.publish(lake, suite, result, run_name)
-    return Report(
+    suite = suite_of(table, rating_range=rating_range, max_quarantined=max_quarantined, may_drift=may_drift, k=k)
+    prepared = tables.load_prepared(lake, table, batch)
+    notes: tuple[str, ...] = ()
+    if table == "ratings":
+        profile = load_profile(lake, batch)
+        drift, notes = drift_of(lake, prepared, profile, mode)
+        look = look_of_ratings(lake, prepared, profile, drift)
+    else:
+        look = look_at(suite, tables.read_parts(lake, prepared))
+    tallies = evaluate(suite, look, lambda: tables.read_parts(lake, prepared))
+    report = Report(
         table=table,
-        success=success,
-        n_rows=n_rows,
+        n_rows=look.n_rows,
         expectations=tuple(tally.outcome() for tally in tallies),
-        docs_key=page_key(table, run_name),
+        docs_key=page_key(table, batch),
         advice=suite.advice,
+        notes=notes,
     )
+    result = suite_result(
+        suite, tallies, success=report.success, n_rows=look.n_rows, run_name=batch, run_time=datetime.now(UTC)
+    )
+    lake.write_json(result_key(table, batch), result.to_json_dict())
+    data_docs.publish(lake, suite, result, batch)
+    if table == "ratings" and report.success:
+        keep_profile(lake, batch, profile)
+    return report
 
 
-def evaluate(suite: Suite, parts: Iterable[pa.Table]) -> tuple[list[Tally], int]:
-    """How each expectation fares on the table, and the table's number of rows; one pass over the parts."""
-    from expectations.engine import Engine
-    from expectations.profile import Profile
-
-    engine = Engine(suite.table.name)
-    with Profile(suite) as profile:
-        tallies = [*on_parts(engine, suite, parts, profile), *on_table(engine, suite, profile)]
-        return tallies, profile.n_rows
-
-
-def suite_of(table: str, *, rating_range: tuple[float, float] | None = None, k: int | None = None) -> Suite:
-    """The suite of a table.
+def look_of_ratings(lake: Lake, prepared: Prepared, profile: RatingsProfile, drift: Mapping[str, float]) -> Look:
+    """What the job found of the ratings, beside what their files say of themselves.
 
     Raises:
-        DataError: there is none.
+        LakeError: the job left no witnesses, a part is missing, or the store refuses.
     """
-    from expectations import items, ratings, recommendations
+    from expectations.looks import footers, look_of_job
+    from expectations.prepared import load_witnesses
+    from expectations.ratings import counted
 
-    suites: dict[str, Callable[[], Suite]] = {
-        "ratings": lambda: ratings.suite(rating_range),
-        "items": items.suite,
-        "recommendations": lambda: recommendations.suite(k),
-    }
-    if table not in suites:
-        raise DataError(f"Table {table!r} has no expectations: name one of {', '.join(suites)}.")
-    return suites[table]()
+    found = footers(lake, prepared)
+    numbers = counted(profile, n_written=sum(footer.num_rows for footer in found))
+    schemas = [footer.schema.to_arrow_schema() for footer in found]
+    return look_of_job(load_witnesses(lake, "ratings", prepared.batch), schemas, {**numbers, **drift})
 
 
-def on_parts(engine: Engine, suite: Suite, parts: Iterable[pa.Table], profile: Profile) -> list[Tally]:
-    """Run the expectations about columns and rows on each part, and let the profile take it."""
-    from expectations.engine import identity
-    from expectations.parts import regroup, to_pandas
-    from expectations.tally import Tally
+def drift_of(
+    lake: Lake, prepared: Prepared, profile: RatingsProfile, mode: Mode
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """How far the ratings are from those in the table now, and what there is to say about the comparison.
 
-    tallies = {identity(config): Tally(config) for config in map(configuration, (*suite.schema, *suite.rows))}
-    for part in regroup(parts):
-        frame = to_pandas(part)
-        once = [name for name, count in Counter(part.column_names).items() if count == 1]
-        by_schema = engine.run(frame.iloc[:0], [suite.schema[0], *present(suite.schema[1:], once)])
-        usable = [str(result.expectation_config.kwargs.get("column")) for result in by_schema if result.success]
-        by_rows = engine.run(frame, present(suite.rows, usable))
-        for result in (*by_schema, *by_rows):
-            tallies[identity(result.expectation_config)].add(result, part, suite.table)
-        profile.add(part, usable)
-    return [tally for tally in tallies.values() if tally.is_run]
+    Raises:
+        LakeError: the store refuses.
+    """
+    from expectations.drift import drift
+    from expectations.newcomers import newcomers
+    from expectations.prepared import kept_profiles
 
-
-def on_table(engine: Engine, suite: Suite, profile: Profile) -> list[Tally]:
-    """Run the expectations about the whole table on its profile: one row, a column for each number."""
-    import pandas as pd
-
-    from expectations.tally import Tally
-
-    findings = profile.answer(examples=MAX_NAMED)
-    frame = pd.DataFrame({name: [found.count] for name, found in findings.items()})
-    expectations = [check.expectation() for check in suite.checks if check.name in findings]
-    tallies = []
-    for expectation, result in zip(expectations, engine.run(frame, expectations), strict=True):
-        found = findings[expectation.column]
-        tally = Tally(configuration(expectation))
-        tally.add_findings(result, found.count, found.examples)
-        tallies.append(tally)
-    return tallies
-
-
-def present(expectations: Iterable[Any], columns: Iterable[str]) -> list[Any]:
-    """Those expectations whose column is among these."""
-    names = set(columns)
-    return [expectation for expectation in expectations if expectation.column in names]
-
-
-def configuration(expectation: Any) -> Any:
-    """An expectation as results carry it."""
-    return expectation.configuration
+    version = tables.current_version(lake, "ratings")
+    batches = (
+        [] if version is None else [one for one in tables.batches(lake, "ratings", version) if one != prepared.batch]
+    )
+    if version is None or not batches:
+        return {}, ("This is the first batch of ratings: there is no earlier one to compare it with.",)
+    earlier = kept_profiles(lake, batches)
+    notes = [f"Compared with {len(earlier)} of {len(batches)} earlier batches, in version {version} of table ratings."]
+    if not earlier:
+        return {}, tuple(notes)
+    items = tables.load_prepared(lake, "items", prepared.batch)
+    new = newcomers(lake, prepared, items, ratings_version=version)
+    return drift(profile, earlier, new, is_added=mode == "append"), tuple(notes)
 
 
 def suite_result(

@@ -61,6 +61,12 @@ def witnesses(part: pa.Table, table: Table, columns: Sequence[Column] | None = N
     return plain(held.part.take(pa.array(list(picked), pa.int64())))
 
 
+def is_of_type(arrow_type: pa.DataType, contract_type: Type) -> bool:
+    """Whether values of the one are values of the other; a text may be in a dictionary, or a large string."""
+    plain_type = arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type
+    return any(test(plain_type) for test in TYPES[contract_type])
+
+
 def whole(values: pa.ChunkedArray) -> pa.Array:
     """The values as one array, without a copy where they are one chunk already."""
     return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
@@ -86,13 +92,8 @@ class _Part:
         self._order = [name for name in dict.fromkeys(order) if name in self._columns]
 
     def has(self, column: Column) -> bool:
-        """Whether the column is there with the contract's type (a text may be a dictionary or a large string)."""
-        if column.name not in self._columns:
-            return False
-        kind = self._columns[column.name].type
-        if pa.types.is_dictionary(kind):
-            kind = kind.value_type
-        return any(test(kind) for test in TYPES[column.type])
+        """Whether the column is there with the contract's type."""
+        return column.name in self._columns and is_of_type(self._columns[column.name].type, column.type)
 
     def deciding(self, column: Column) -> Iterator[Positions]:
         """For each question about the column, the positions of the rows that answer it alike; never empty."""

@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk import conf as airflow_conf
 
 from marquee.errors import DataError
+from marquee.lake.objects import Lake
 from plugins.connections import lake
 
 
@@ -27,11 +28,13 @@ class DataDocsLink(BaseOperatorLink):
 class ValidateOperator(BaseOperator):
     """Fails with the broken expectations, their counts and examples; then nothing downstream runs.
 
+    What it finds goes to Data Docs and to table `data_quality`, whether it fails or not; warnings are logged.
+
     Args:
         table: name of the contract.
         batch: name under which the rows were prepared. Templated.
-        arguments: what the suite needs to know beside the contract: `format` for ratings, `k` for
-            recommendations. Templated.
+        arguments: what the suite needs to know beside the contract: `mode`, `max_quarantined` and `drift` ("warn": no
+            drift ends the run) for ratings, `k` for recommendations. Templated.
     """
 
     template_fields: Sequence[str] = ("batch", "arguments")
@@ -45,25 +48,41 @@ class ValidateOperator(BaseOperator):
         self.docs_key = ""
 
     def execute(self, context: Any) -> dict[str, Any]:
+        from expectations.quality_table import record
         from expectations.validation import validate
-        from marquee.lake import tables
-        from marquee.sources import FORMATS
 
         store = lake()
-        prepared = tables.load_prepared(store, self.table, self.batch)
-        data_format, k = self.arguments.get("format"), self.arguments.get("k")
-        report = validate(
-            store,
-            self.table,
-            tables.read_parts(store, prepared),
-            run_name=self.batch,
-            rating_range=FORMATS[data_format].rating_range if data_format else None,
-            k=int(k) if k else None,
-        )
+        report = validate(store, self.table, self.batch, **self._conditions(store))
         self.docs_key = report.docs_key
+        record(store, report, self.batch, str(context["run_id"]), context["dag_run"].run_after)
+        for note in report.notes:
+            self.log.info("%s: %s", self.table, note)
+        for warning in report.warnings:
+            self.log.warning("%s: %s", self.table, warning.sentence)
         if not report.success:
             raise DataError(report.sentence())
-        self.log.info(
-            "%s: %s rows, all %d expectations hold", self.table, f"{report.n_rows:,}", len(report.expectations)
-        )
-        return {"rows": report.n_rows, "expectations": len(report.expectations), "data_docs": report.docs_key}
+        self.log.info(report.sentence())
+        return {
+            "rows": report.n_rows,
+            "expectations": len(report.expectations),
+            "warnings": [warning.sentence for warning in report.warnings],
+            "data_docs": report.docs_key,
+        }
+
+    def _conditions(self, store: Lake) -> dict[str, Any]:
+        """The arguments of `validate` that depend on table, batch and form."""
+        from expectations.contracts import MAX_QUARANTINED
+        from expectations.ratings import scale_of
+        from marquee.lake.raw import read_manifest
+
+        if self.table == "recommendations":
+            k = self.arguments.get("k")
+            return {"k": int(k) if k else None}
+        if self.table != "ratings":
+            return {}
+        return {
+            "mode": "replace" if self.arguments.get("mode") == "replace" else "append",
+            "max_quarantined": float(self.arguments.get("max_quarantined", MAX_QUARANTINED)),
+            "may_drift": self.arguments.get("drift") == "warn",
+            "rating_range": scale_of(read_manifest(store, self.batch).reading.ratings),
+        }

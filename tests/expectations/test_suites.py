@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,13 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expectations import items, ratings, recommendations
-from expectations.contracts import ITEMS, RATINGS, RECOMMENDATIONS, TABLES
+from expectations import ratings, recommendations
+from expectations.batch_profile import profile_part
+from expectations.contracts import DRIFTS, ITEMS, QUARANTINE, RATINGS, RECOMMENDATIONS, SPLITS, TABLES
+from expectations.evaluation import evaluate
+from expectations.looks import Look, look_at, look_of_job
 from expectations.profile import Profile
 from expectations.report import Outcome
 from expectations.schema import arrow_schema
 from expectations.suite import Suite
-from expectations.validation import evaluate, suite_of
+from expectations.suites import suite_of
+from expectations.tally import Tally
+from expectations.witnesses import witnesses
 from marquee.errors import DataError
 
 Row = dict[str, Any]
@@ -37,6 +43,7 @@ def good_ratings() -> list[Row]:
 def good_items() -> list[Row]:
     origin = {"source_sha256": "a" * 64, "source_file": "movies.csv"}
     rows = [{"item_id": item, "title": f"Title {item}", "genres": [] if item == "a" else ["Drama"]} for item in "abcd"]
+    rows = [row | {"is_listed": row["item_id"] != "d"} for row in rows]
     return [row | origin | {"source_line": line} for line, row in enumerate(rows, 2)]
 
 
@@ -50,13 +57,34 @@ def good_recommendations() -> list[Row]:
 
 GOOD: dict[str, tuple[Callable[[], Suite], Callable[[], list[Row]]]] = {
     "ratings": (lambda: ratings.suite((0.5, 5.0)), good_ratings),
-    "items": (items.suite, good_items),
+    "items": (lambda: suite_of("items"), good_items),
     "recommendations": (lambda: recommendations.suite(K), good_recommendations),
 }
 
 
+#: What only the job knows, or only earlier batches tell.
+NOT_READ = {"n_unaccounted", "n_unwritten", "share_quarantined", *(drift.name for drift in DRIFTS)}
+
+
+def tallies_of(suite: Suite, parts: list[pa.Table]) -> list[Tally]:
+    return evaluate(suite, look_at(suite, parts), lambda: parts)
+
+
+def broken(tallies: list[Tally]) -> list[Outcome]:
+    return [outcome for tally in tallies if not (outcome := tally.outcome()).success]
+
+
 def failures(suite: Suite, parts: list[pa.Table]) -> list[Outcome]:
-    return [outcome for tally in evaluate(suite, parts)[0] if not (outcome := tally.outcome()).success]
+    return broken(tallies_of(suite, parts))
+
+
+def look_of_a_job(parts: list[pa.Table]) -> Look:
+    """What normalize keeps of ratings."""
+    whole = pa.concat_tables(parts)
+    profile = replace(profile_part(whole), n_read=whole.num_rows)
+    numbers = ratings.counted(profile, n_written=whole.num_rows)
+    found = pa.concat_tables([witnesses(part, RATINGS) for part in parts])
+    return look_of_job(found, [part.schema for part in parts], numbers)
 
 
 def as_table(name: str, rows: list[Row]) -> pa.Table:
@@ -66,10 +94,10 @@ def as_table(name: str, rows: list[Row]) -> pa.Table:
 @pytest.mark.parametrize("name", GOOD)
 def test_good_rows_meet_every_expectation(name: str) -> None:
     suite, rows = GOOD[name]
-    tallies, n_rows = evaluate(suite(), [as_table(name, rows())])
+    tallies = tallies_of(suite(), [as_table(name, rows())])
     assert [tally.outcome().sentence for tally in tallies if not tally.success] == []
-    assert n_rows == len(rows())
-    assert len(tallies) == len(suite().expectations)
+    expected = [one for one in suite().expectations if getattr(one, "column", "") not in NOT_READ]
+    assert len(tallies) == len(expected)
 
 
 # table, row to change, change -> column, number of findings, words of the sentence
@@ -81,12 +109,13 @@ BROKEN = [
     ("ratings", 3, {"rating": math.inf}, "rating", 1, "From 0.5 to 5 - broken by 1 of 8 rows (ratings.csv line 5"),
     ("ratings", 4, {"rating": 5.5}, "rating", 1, "ratings.csv line 6: 5.5"),
     ("ratings", 4, {"rating": 0.0}, "rating", 1, "ratings.csv line 6: 0"),
-    ("ratings", 5, {"rated_at": None}, "rated_at", 1, "Never null"),
+    ("ratings", 4, {"rating": None}, "rating", 1, "ratings.csv line 6: null"),
     ("ratings", 6, {"source_sha256": "abc"}, "source_sha256", 1, "Exactly 64 characters"),
     ("ratings", 7, {"source_line": 0}, "source_line", 1, "At least 1"),
     ("ratings", 1, {"item_id": "a"}, "n_repeated_user_id_item_id", 1, "(user_id 1, item_id a: 2 rows)"),
     ("items", 0, {"title": ""}, "title", 1, "Not empty - broken by 1 of 4 rows (movies.csv line 2: (empty))"),
     ("items", 1, {"genres": None}, "genres", 1, "movies.csv line 3: null"),
+    ("items", 1, {"is_listed": None}, "is_listed", 1, "movies.csv line 3: null"),
     ("items", 2, {"item_id": "a"}, "n_repeated_item_id", 1, "(item_id a: 2 rows)"),
     ("recommendations", 0, {"source": "magic"}, "source", 1, "One of als, popular"),
     ("recommendations", 0, {"score": math.inf}, "score", 1, "Finite - broken by 1 of 6 rows (user_id x, position 1"),
@@ -105,10 +134,65 @@ def test_one_broken_row_breaks_one_expectation(
     changed[index] |= change
     cut = -(-len(changed) // n_parts)
     parts = [as_table(name, changed[start : start + cut]) for start in range(0, len(changed), cut)]
-    (failure,) = failures(suite(), parts)
-    assert (failure.column, failure.unexpected_count) == (column, count)
+    looks = [look_at(suite(), parts)] + ([look_of_a_job(parts)] if name == "ratings" else [])
+    for look in looks:
+        (failure,) = broken(evaluate(suite(), look, lambda: parts))
+        assert (failure.column, failure.unexpected_count, failure.severity) == (column, count, "fatal")
+        assert words in failure.sentence
+        assert len(failure.examples) == count
+
+
+def test_rows_are_read_again_only_where_something_is_broken() -> None:
+    parts = [as_table("ratings", good_ratings())]
+    reads = []
+
+    def read() -> list[pa.Table]:
+        reads.append(1)
+        return parts
+
+    assert broken(evaluate(ratings.suite(), look_of_a_job(parts), read)) == []
+    assert not reads
+    assert [one.column for one in broken(evaluate(ratings.suite((1, 5)), look_of_a_job(parts), read))] == ["rating"]
+    assert len(reads) == 1
+
+
+# number -> what is said of it, and how severe it is
+NUMBERS = [
+    ({"n_unaccounted": 2}, "Every row read is a rating, added to one, or in quarantine", "fatal"),
+    ({"n_unwritten": 1}, "As many rows lie in the lake as were accepted - found 1", "fatal"),
+    ({"share_quarantined": 0.02}, "At most 0.01 of the ratings read break a rule - found 0.02", "fatal"),
+    ({"rating_psi": 0.3}, "at most 0.25 - found 0.3", "warning"),
+    ({"time_gap_days": 1e6}, "at most 366 - found 1e+06", "warning"),
+]
+
+
+@pytest.mark.parametrize(("number", "words", "severity"), NUMBERS)
+def test_numbers_of_the_job_and_of_drift(number: dict[str, float], words: str, severity: str) -> None:
+    parts = [as_table("ratings", good_ratings())]
+    look = look_of_a_job(parts)
+    other = look_of_job(look.witnesses[0], [], {name: one.count for name, one in look.findings.items()} | number)
+    (failure,) = broken(evaluate(ratings.suite(), other, lambda: parts))
+    assert (failure.column, failure.severity) == (*number, severity)
     assert words in failure.sentence
-    assert len(failure.examples) == count
+
+
+def test_beyond_both_thresholds_it_is_a_warning_and_fatal_unless_drift_is_allowed() -> None:
+    parts = [as_table("ratings", good_ratings())]
+    look = look_of_a_job(parts)
+    far = look_of_job(
+        look.witnesses[0], [], {name: one.count for name, one in look.findings.items()} | {"rating_psi": 9}
+    )
+    assert [one.severity for one in broken(evaluate(ratings.suite(), far, lambda: parts))] == ["warning", "fatal"]
+    allowed = broken(evaluate(ratings.suite(may_drift=True), far, lambda: parts))
+    assert [one.severity for one in allowed] == ["warning"]
+
+
+def test_a_part_of_another_schema_in_the_lake() -> None:
+    part = as_table("ratings", good_ratings())
+    odd = part.set_column(2, "rating", pa.array(["1"] * 8))
+    look = replace(look_of_a_job([part]), witnesses=(*look_of_a_job([part]).witnesses, odd.schema.empty_table()))
+    (failure,) = broken(evaluate(ratings.suite(), look, lambda: [part]))
+    assert (failure.column, failure.sentence) == ("rating", "rating: The type is double - found str")
 
 
 def test_lists_that_are_too_short_too_long_or_have_gaps() -> None:
@@ -155,7 +239,7 @@ def test_one_part_of_another_schema_breaks_the_table() -> None:
 
 def test_a_column_that_is_there_twice() -> None:
     table = as_table("items", good_items())
-    (failure,) = failures(items.suite(), [table.append_column("title", table.column("title"))])
+    (failure,) = failures(suite_of("items"), [table.append_column("title", table.column("title"))])
     assert failure.examples == ("title is there twice",)
 
 
@@ -197,7 +281,9 @@ def test_repeated_keys_as_counted_by_hand(keys: list[tuple[str, str]], cut: int)
 def test_every_column_of_a_contract_is_expected() -> None:
     for table, suite in (
         (RATINGS, ratings.suite()),
-        (ITEMS, items.suite()),
+        (ITEMS, suite_of("items")),
+        (SPLITS, suite_of("splits")),
+        (QUARANTINE, suite_of("quarantine")),
         (RECOMMENDATIONS, recommendations.suite(K)),
     ):
         columns = {expectation.column for expectation in (*suite.schema[1:], *suite.rows)}
@@ -206,5 +292,5 @@ def test_every_column_of_a_contract_is_expected() -> None:
 
 
 def test_a_table_without_a_suite() -> None:
-    with pytest.raises(DataError, match="Table 'quarantine' has no expectations: name one of ratings, items"):
-        suite_of("quarantine")
+    with pytest.raises(DataError, match="Table 'model' has no expectations: name one of ratings, recommendations"):
+        suite_of("model")
