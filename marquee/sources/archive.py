@@ -79,7 +79,7 @@ def streams(file: IO[bytes], wanted: Collection[str], name: str) -> Iterator[tup
     A stream is good until the next one is asked for.
 
     Args:
-        file: the archive; it has to stay open, and a zip has to be seekable.
+        file: the archive, which can go back; it has to stay open.
         name: the archive as a person knows it.
 
     Raises:
@@ -136,7 +136,7 @@ def _zip_streams(file: IO[bytes], wanted: Collection[str]) -> Iterator[tuple[str
 
 
 def _tar_streams(file: IO[bytes], name: str, inside: str, wanted: Collection[str]) -> Iterator[tuple[str, IO[bytes]]]:
-    for header, stream in _tar_files(file, name):
+    for header, stream in _tar_files(file, name, can_jump=not inside):
         path = inside + header.name
         if path in wanted:
             yield path, stream
@@ -145,7 +145,7 @@ def _tar_streams(file: IO[bytes], name: str, inside: str, wanted: Collection[str
 
 
 def _tar_entries(file: IO[bytes], name: str, inside: str) -> Iterator[Entry]:
-    for header, stream in _tar_files(file, name):
+    for header, stream in _tar_files(file, name, can_jump=not inside):
         path = inside + header.name
         if is_inner(header, inside):
             yield from _tar_entries(stream, f"{name}{INNER}{header.name}", path + INNER)
@@ -153,13 +153,12 @@ def _tar_entries(file: IO[bytes], name: str, inside: str) -> Iterator[Entry]:
             yield Entry(path, header.size, stream.read(HEAD_BYTES))
 
 
-def _tar_files(file: IO[bytes], name: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
-    """The regular files of a tar; a packed one is read once, from its start to its end."""
+def _tar_files(file: IO[bytes], name: str, *, can_jump: bool) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
+    """The regular files of a tar. A plain one is read by jumps from header to header, if it can; any other is read once,
+    from its start to its end."""
     packing = packing_of(file.peek(HEAD_BYTES)[:HEAD_BYTES])  # type: ignore[attr-defined]
     plain = unpacked(file, packing, name)
-    # Only what can go back is read by jumps from header to header.
-    is_seekable = not packing and file.seekable()
-    with tarfile.open(fileobj=plain, mode="r:" if is_seekable else "r|", bufsize=_TAR_BUFFER) as tar:
+    with tarfile.open(fileobj=plain, mode="r:" if can_jump and not packing else "r|", bufsize=_TAR_BUFFER) as tar:
         for header in tar:
             if header.isreg() and (stream := tar.extractfile(header)):
                 yield header, stream

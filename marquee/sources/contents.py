@@ -73,6 +73,7 @@ def sample(located: Located, path: str | None, n_bytes: int) -> bytes:
         stream = _opened(located, path, closing)
         with archive_errors(located.shown(path)):
             head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]  # type: ignore[attr-defined]
+            check_understood(located.shown(path), head)
             return unpacked(stream, packing_of(head), located.shown(path)).read(n_bytes)
 
 
@@ -83,8 +84,12 @@ def packings(located: Located, wanted: Iterable[Entry]) -> dict[str, str]:
         SourceError: a file is damaged, cut off, encrypted, or packed in a way that is not understood.
     """
     listed = list(wanted)
+    found: dict[str, str] = {}
     # All of a tar was read when it was listed: only members that are packed once more are left to be checked.
-    found = {entry.path: packing_of(entry.head) for entry in listed if entry.head is not None}
+    for entry in listed:
+        if entry.head is not None:
+            check_understood(located.shown(entry.path), entry.head)
+            found[entry.path] = packing_of(entry.head)
     unchecked = [entry.path for entry in listed if entry.head is None or found[entry.path]]
     for path, stream in _streams(located, unchecked):
         name = located.shown(path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import bz2
 import io
 import lzma
-from pathlib import PurePosixPath
 from typing import IO, Any
 
 from marquee.errors import SourceError
@@ -59,8 +58,8 @@ def check_understood(name: str, head: bytes) -> None:
 
 def without_ending(name: str) -> str:
     """The name without the ending of its packing: `ratings.csv` of `ratings.csv.gz`."""
-    path = PurePosixPath(name)
-    return name[: -len(path.suffix)] if path.suffix.lower() in ENDINGS and path.stem else name
+    stem, dot, ending = name.rpartition(".")
+    return stem if stem and dot + ending.lower() in ENDINGS else name
 
 
 def unpacked(stream: IO[bytes], packing: str, name: str) -> IO[bytes]:

@@ -96,7 +96,7 @@ def recognise(located: Located, source: Source | None = None) -> Recognised:
     used = {entry.path: entry for _, _, entry in tables}
     packed = packings(located, list(used.values()))
     parameters = _parameters(located, fit.generated) if fit.generated else None
-    kept = [*used, fit.generated.path] if fit.generated else list(used)
+    kept = {*used, fit.generated.path} if fit.generated else set(used)
     return Recognised(
         located=located,
         reading=fit.source,
@@ -110,20 +110,27 @@ def recognise(located: Located, source: Source | None = None) -> Recognised:
     )
 
 
-def format_of(located: Located) -> Source | None:
-    """The one of `FORMATS` that a source is in; None where it is in none. Of files that are packed little is read.
+def format_of(located: Located) -> tuple[Source, Entry] | None:
+    """The one of `FORMATS` that a source is in, and its first file of ratings; None where it is in none.
+
+    Of what is packed little is read.
 
     Raises:
         SourceError: it fits several, or can't be read.
     """
     try:
-        return _fitting(located, everything(located), None).source
+        fit = _fitting(located, everything(located), None)
+        return fit.source, fit.ratings[0]
     except _NoFormatError:
         return None
 
 
 class _NoFormatError(SourceError):
     """The source is in none of the formats that are told by names."""
+
+
+#: The files of a folder and all folders in it, by the parts of their paths from there.
+Inside = dict[tuple[str, ...], Entry]
 
 
 @dataclass(frozen=True)
@@ -147,7 +154,7 @@ def _fitting(located: Located, found: Sequence[Entry], source: Source | None) ->
 
 def _single_file(located: Located, found: Sequence[Entry], source: Source | None) -> _Fit:
     name = found[0].path
-    fits = [known for known in _wanted(source) if _fits_any(PurePosixPath(name), known.ratings.files)]
+    fits = [known for known in _wanted(source) if any(_fits((name,), pattern) for pattern in known.ratings.files)]
     if source is None and not fits and _is_csv_of_ratings(name):
         fits = [MOVIELENS_CSV]
     # Who says how the file is read need not name it as well.
@@ -159,11 +166,11 @@ def _single_file(located: Located, found: Sequence[Entry], source: Source | None
 
 def _find(located: Located, found: Sequence[Entry], source: Source | None) -> _Fit:
     """The shallowest folder that fits a source, and the only one at its depth."""
-    folders: dict[PurePosixPath, dict[PurePosixPath, Entry]] = {}
+    folders: dict[PurePosixPath, Inside] = {}
     for entry in found:
-        path = PurePosixPath(entry.path)
-        for folder in path.parents:
-            folders.setdefault(folder, {})[path.relative_to(folder)] = entry
+        path = PurePosixPath(entry.path.lstrip("/"))
+        for depth, folder in enumerate(reversed(path.parents)):
+            folders.setdefault(folder, {})[path.parts[depth:]] = entry
     fits = [
         fit
         for folder, inside in folders.items()
@@ -191,7 +198,7 @@ def _wanted(source: Source | None) -> list[Source]:
 def _fit(
     located: Located,
     folder: PurePosixPath,
-    inside: dict[PurePosixPath, Entry],
+    inside: Inside,
     source: Source,
     patterns: Sequence[str],
 ) -> _Fit | None:
@@ -205,12 +212,12 @@ def _fit(
     for split in source.splits:
         if files := _files_of(located, inside, source, split.files):
             tables.append(("splits", split.split, files))
-    return _Fit(folder, source, tuple(tables), inside.get(PurePosixPath(GENERATED)))
+    return _Fit(folder, source, tuple(tables), inside.get((GENERATED,)))
 
 
-def _fit_single_csv(located: Located, folder: PurePosixPath, inside: dict[PurePosixPath, Entry]) -> _Fit | None:
+def _fit_single_csv(located: Located, folder: PurePosixPath, inside: Inside) -> _Fit | None:
     """A folder whose only CSV file is the ratings, by whatever name."""
-    single = [path.name for path in inside if len(path.parts) == 1 and _is_csv_of_ratings(path.name)]
+    single = [name for name, *below in inside if not below and _is_csv_of_ratings(name)]
     return _fit(located, folder, inside, MOVIELENS_CSV, [_literally(single[0])]) if len(single) == 1 else None
 
 
@@ -219,9 +226,7 @@ def _is_csv_of_ratings(name: str) -> bool:
     return plain.endswith(".csv") and plain not in BESIDE_RATINGS
 
 
-def _files_of(
-    located: Located, inside: dict[PurePosixPath, Entry], source: Source, patterns: Sequence[str]
-) -> tuple[Entry, ...]:
+def _files_of(located: Located, inside: Inside, source: Source, patterns: Sequence[str]) -> tuple[Entry, ...]:
     """The files of a table, in the order of their names.
 
     Raises:
@@ -235,7 +240,7 @@ def _files_of(
     files = {path: entry for matched in by_pattern for path, entry in matched.items()}
     spelled: dict[str, Entry] = {}
     for path, entry in files.items():
-        other = spelled.setdefault(without_ending(str(path)).lower(), entry)
+        other = spelled.setdefault(without_ending("/".join(path)).lower(), entry)
         if other != entry:
             raise SourceError(f"{located.source} holds both {other.path} and {entry.path}: leave one of them out.")
     listed = [files[path] for path in sorted(files)]
@@ -245,19 +250,14 @@ def _files_of(
     return tuple(entry for entry in listed if entry.size)
 
 
-def _fits_any(path: PurePosixPath, patterns: Iterable[str]) -> bool:
-    return any(_fits(path, pattern) for pattern in patterns)
-
-
-def _fits(path: PurePosixPath, pattern: str) -> bool:
+def _fits(path: tuple[str, ...], pattern: str) -> bool:
     """Whether a path fits a pattern, part by part and in any case of letters; the ending of a packing may follow."""
-    parts, wanted = path.parts, PurePosixPath(pattern.lower()).parts
-    if len(parts) != len(wanted):
+    *folders, pattern_of_name = pattern.lower().split("/")
+    if len(path) != len(folders) + 1:
         return False
-    *folders, name = (part.lower() for part in parts)
-    *folder_patterns, name_pattern = wanted
-    return (fnmatchcase(name, name_pattern) or fnmatchcase(without_ending(name), name_pattern)) and all(
-        fnmatchcase(folder, folder_pattern) for folder, folder_pattern in zip(folders, folder_patterns, strict=True)
+    name = path[-1].lower()
+    return (fnmatchcase(name, pattern_of_name) or fnmatchcase(without_ending(name), pattern_of_name)) and all(
+        fnmatchcase(part.lower(), wanted) for part, wanted in zip(path, folders, strict=False)
     )
 
 
