@@ -63,7 +63,7 @@ def inspect(
         _say(f"{inspection.format} is built in, and needs no TOML file. Next: marquee ingest {shown}")
         return
     own_name = source_name(located.name)
-    chosen = name or (source_name(output.name) if output else own_name)
+    chosen = name or (source_name(output.stem) if output else own_name)
     path = output or path_of(chosen)
     named = inspection.source.model_copy(update={"name": chosen})
     written(replace(inspection, source=named), path, may_replace=force)

@@ -212,6 +212,8 @@ def test_every_param_has_a_default_but_the_source(home: Path) -> None:
 def test_the_defaults_of_the_forms(home: Path) -> None:
     assert dag(home, "ingest_ratings")["defaults"] == {
         "format": "auto", "mode": "append", "sha256": "", "max_quarantined": 0.01,
+        "user_column": "", "item_column": "", "rating_column": "", "time_column": "", "separator": "", "time_unit": "",
+        "lowest_rating": None, "highest_rating": None, "reading": None,
     }  # fmt: skip
     assert dag(home, "publish_recommendations")["defaults"] == {"model_version": "", "k": None}
     training = dag(home, "train_recommender")

@@ -189,8 +189,8 @@ FAULTS = [
     ),
     (
         HEAD + COLUMNS + "minimum = inf\n",
-        ": ratings.minimum is inf (input should be a finite number); it is lowest rating of the scale; none: unbounded: "
-        "mend it.",
+        ": ratings.minimum is inf (input should be a finite number); it is lowest rating of the scale; none: "
+        "unbounded: mend it.",
     ),
     (
         'name = "shop"\nratings = "all"\n',
