@@ -154,3 +154,12 @@ PUBLISH_FORM = {
         description="Empty: the setting serving.k",
     ),
 }
+
+FORGET_FORM = {
+    "request": Param(
+        type="string",
+        pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        title="Request",
+        description="Its name, as `marquee forget` gave it. Never an id: Airflow keeps what is typed here",
+    ),
+}

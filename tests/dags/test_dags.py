@@ -16,6 +16,8 @@ from marquee.settings import PROJECT
 
 FILES = sorted(path.stem for path in (PROJECT / "dags").glob("*.py") if path.stem != "__init__")
 HEAVY = {"pyspark", "mlflow", "great_expectations", "duckdb", "pandas", "matplotlib", "deltalake"}
+#: Tasks that read or write all of the data.
+LONG = {"normalize", "candidate", "score", "find", "clean_tables", "clean_raw_files", "clean_again"}
 PARSE_SECONDS = 5.0  # about 0.4 s on an idle machine; Airflow's own limit is 30
 
 # Read by the same class as the DAG processor's; what it found goes out as the last line.
@@ -111,7 +113,7 @@ def dag(home: Path, name: str) -> dict[str, Any]:
 
 
 def test_one_dag_a_file_under_its_name() -> None:
-    assert FILES == ["ingest_ratings", "publish_recommendations", "train_recommender"]
+    assert FILES == ["forget_person", "ingest_ratings", "publish_recommendations", "train_recommender"]
 
 
 def test_a_file_is_read_without_error_quickly_and_without_heavy_imports(found: dict[str, Any]) -> None:
@@ -155,8 +157,24 @@ def test_a_file_is_read_without_error_quickly_and_without_heavy_imports(found: d
                 "release": [],
             },
         ),
+        (
+            "forget_person",
+            {
+                "accept_request": [
+                    "clean_again", "clean_raw_files", "clean_tables", "find", "others_rest", "record",
+                ],
+                "others_rest": ["find"],
+                "find": ["clean_tables"],
+                "clean_tables": ["clean_raw_files"],
+                "clean_raw_files": ["others_rest_again"],
+                "others_rest_again": ["clean_again"],
+                "clean_again": ["record"],
+                "record": ["announce"],
+                "announce": [],
+            },
+        ),
     ],
-)
+)  # fmt: skip
 def test_tasks_and_what_follows_them(home: Path, name: str, downstream: dict[str, list[str]]) -> None:
     assert dag(home, name)["downstream"] == downstream
 
@@ -167,6 +185,7 @@ def test_tasks_and_what_follows_them(home: Path, name: str, downstream: dict[str
         ("ingest_ratings", {"accept": ["ratings"]}, "None"),
         ("train_recommender", {"register": ["champion"]}, "marquee://lake/ratings"),
         ("publish_recommendations", {"release": ["release"]}, "marquee://registry/champion"),
+        ("forget_person", {"announce": ["ratings"]}, "None"),
     ],
 )
 def test_the_dags_are_chained_by_assets(home: Path, name: str, outlets: dict[str, list[str]], schedule: str) -> None:
@@ -195,18 +214,25 @@ def test_every_task_has_an_owner_retries_with_backoff_and_a_timeout(found: dict[
             assert task["owner"] == "marquee", name
             assert task["retries"] == 2 and task["retry_delay"] == 10 and task["backoff"] == 2
             assert task["max_retry_delay"] == 300 and task["policy"] == "RetryWhatPasses"
-            assert task["timeout"] == (6 * 3600 if name in {"normalize", "candidate", "score"} else 15 * 60), name
+            assert task["timeout"] == (6 * 3600 if name in LONG else 15 * 60), name
             assert task["trigger_rule"] == "all_success", name  # a failed check stops all that follows
 
 
-def test_every_param_has_a_default_but_the_source(home: Path) -> None:
+def test_every_param_has_a_default_but_what_a_run_is_about(home: Path) -> None:
     required = {
         (name, param)
         for name in FILES
         for param, about in dag(home, name)["params"].items()
         if not about["has_default"]
     }
-    assert required == {("ingest_ratings", "source")}
+    assert required == {("ingest_ratings", "source"), ("forget_person", "request")}
+
+
+def test_no_form_takes_an_id_to_forget(home: Path) -> None:
+    """What stands in a form is kept by Airflow: there is room for the name of a request, and for nothing else."""
+    (param,) = dag(home, "forget_person")["params"].items()
+    assert param[0] == "request" and param[1]["schema"]["pattern"].startswith("^[0-9a-f]{8}")
+    assert "marquee forget --user" in dag(home, "forget_person")["doc_md"]
 
 
 def test_the_defaults_of_the_forms(home: Path) -> None:
