@@ -154,7 +154,7 @@ def _tar_entries(file: IO[bytes], name: str, inside: str) -> Iterator[Entry]:
 
 
 def _tar_files(file: IO[bytes], name: str, *, can_jump: bool) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
-    """The regular files of a tar. A plain one is read by jumps from header to header, if it can; any other is read once,
+    """The regular files of a tar: a plain one is read by jumps from header to header, if it can, and any other once,
     from its start to its end."""
     packing = packing_of(file.peek(HEAD_BYTES)[:HEAD_BYTES])  # type: ignore[attr-defined]
     plain = unpacked(file, packing, name)

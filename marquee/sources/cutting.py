@@ -40,7 +40,7 @@ class Cutter:
 
     def __init__(self, reading: Reading, distance: int = CUT_BYTES, window: int = QUOTE_WINDOW) -> None:
         self._distance, self._window = distance, window
-        quote, separator = reading.quote.encode(reading.encoding), reading.separator.encode(reading.encoding)
+        quote, separator = _encoded(reading.quote, reading), _encoded(reading.separator, reading)
         # Only in a delimited file may a quoted field hold line ends.
         self._quote = quote[0] if quote and reading.layout == "delimited" else None
         self._may_stand_before = _table([_NEWLINE, separator[-1], *quote])
@@ -133,10 +133,15 @@ def can_be_cut(reading: Reading) -> bool:
         return False
     try:
         name = codecs.lookup(reading.encoding).name
-        quote, separator = reading.quote.encode(reading.encoding), reading.separator.encode(reading.encoding)
+        newline, quote, separator = (_encoded(text, reading) for text in ("\n", reading.quote, reading.separator))
     except (LookupError, UnicodeError):
         return False  # whoever reads the file says so
-    return not name.startswith(_WIDE) and "\n".encode(name) == b"\n" and len(quote) <= 1 and bool(separator)
+    return not name.startswith(_WIDE) and newline == b"\n" and len(quote) <= 1 and bool(separator)
+
+
+def _encoded(text: str, reading: Reading) -> bytes:
+    """The text as it stands inside a file, without the mark that may stand before all."""
+    return text.encode(reading.encoding).removeprefix(codecs.BOM_UTF8)
 
 
 def _table(letters: list[int]) -> NDArray[np.bool_]:
