@@ -76,8 +76,8 @@ class Spark(Group):
     master: str = Field("local[*]", description="master URL")
     driver_memory: str = Field("1g", pattern=r"^\d+[kmg]$", description="heap of the driver")
     java_options: str = Field(
-        "-Xss16m -XX:TieredStopAtLevel=1",
-        description="of the driver's JVM: a stack for the long plans of ALS, and a compiler for short jobs; "
+        "-Xss16m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        description="of the driver's JVM: a stack for the long plans of ALS, compiler and collector for short jobs; "
         "on large data '-Xss16m' alone, so that hot code is compiled fully",
     )
     jobs_at_once: int = Field(1, ge=1, description="candidates trained at once; each is a Spark application of its own")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk.exceptions import AirflowException
 
+from marquee.class_archive import ClassArchive, class_archive
 from marquee.errors import MarqueeError
 from marquee.java import find_java
 from marquee.lake import outcome
@@ -52,6 +54,7 @@ class SparkJobOperator(SparkSubmitOperator):
         )
         self.job = job
         self.arguments = arguments
+        self.classes: ClassArchive | None = None
 
     def execute(self, context: Any) -> dict[str, Any]:
         ti = context["ti"]
@@ -64,6 +67,8 @@ class SparkJobOperator(SparkSubmitOperator):
             super().execute(context)
         except AirflowException as error:
             raise failure(self.job, outcome.load(lake(), where), str(error)) from None
+        if self.classes is not None:
+            self.classes.keep()
         left = outcome.load(lake(), where)
         if left is None:
             raise MarqueeError(
@@ -73,8 +78,13 @@ class SparkJobOperator(SparkSubmitOperator):
         return left.result
 
     def _get_hook(self) -> SparkSubmitHook:
-        hook = super()._get_hook()
         chosen = find_java(settings().var)
+        if settings().spark.master.startswith("local"):
+            self.classes = class_archive(chosen, settings().var / "spark" / "classes", os.environ)
+        if self.classes is not None:
+            options = f"{settings().spark.java_options} {self.classes.options}"
+            self.conf = {**(self.conf or {}), "spark.driver.extraJavaOptions": options}
+        hook = super()._get_hook()
         self.log.info("Java: %s", chosen.reason)
         hook._env_vars = {**lake().environment(), **mlflow_environment(), "JAVA_HOME": str(chosen.home)}
         return hook

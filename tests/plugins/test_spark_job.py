@@ -42,7 +42,7 @@ def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("MARQUEE_VAR", str(tmp_path / "var"))
     settings.cache_clear()
     operator = SparkJobOperator(task_id="normalize", job="normalize", arguments={})
-    operator.application_args = as_arguments({"sha256": "a" * 64, "max_quarantined": 0.5})
+    operator.application_args = as_arguments({"batch": "a" * 64, "max_quarantined": 0.5})
     yield operator._get_hook()
     settings.cache_clear()
 
@@ -65,7 +65,7 @@ def test_the_command_line(hook: Any) -> None:
     assert command[command.index("--name") + 1] == "marquee normalize"
     assert command[command.index("--driver-memory") + 1] == settings().spark.driver_memory
     assert command[-5:] == [
-        str(PROJECT / "spark_jobs" / "normalize.py"), "--sha256", "a" * 64, "--max-quarantined", "0.5",
+        str(PROJECT / "spark_jobs" / "normalize.py"), "--batch", "a" * 64, "--max-quarantined", "0.5",
     ]  # fmt: skip
 
 
