@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from marquee.cli import demo, generation, inspection, pipelines, services, tables
+from marquee.cli import demo, forgetting, generation, inspection, pipelines, quarantine, services, tables
 from marquee.errors import MarqueeError
 from marquee.services.environment import without_proxy
 
@@ -43,6 +43,8 @@ for command in (
     pipelines.train,
     pipelines.publish,
     tables.sql,
+    quarantine.quarantine,
+    forgetting.forget,
     generation.generate,
 ):
     app.command()(command)

@@ -32,21 +32,34 @@ def run_dag(client: AirflowClient, dag_id: str, conf: Mapping[str, Any], *, chai
     Raises:
         MarqueeError: a run failed; carries the sentence of its failed task.
     """
-    console = Console(highlight=False, soft_wrap=True)
-    run_id = client.trigger(dag_id, conf)
+    run = _follow(client, _console(), dag_id, client.trigger(dag_id, conf))
+    return [run, *(what_follows(client, run) if chain else [])]
+
+
+def what_follows(client: AirflowClient, run: Run) -> list[Run]:
+    """Follow the runs that a run's assets set off, and theirs.
+
+    Returns:
+        These runs in the order that they ended in, all of them successes.
+
+    Raises:
+        MarqueeError: a run failed; carries the sentence of its failed task.
+    """
     done: list[Run] = []
-    waiting = [(dag_id, run_id)]
+    waiting = client.downstream(run.dag_id, run.run_id)
     while waiting:
-        run = _follow(client, console, *waiting.pop(0))
-        done.append(run)
-        if chain:
-            waiting += client.downstream(run.dag_id, run.run_id)
+        done.append(_follow(client, _console(), *waiting.pop(0)))
+        waiting += client.downstream(done[-1].dag_id, done[-1].run_id)
     return done
 
 
 def is_skipped(run: Run, task_id: str) -> bool:
     """Whether a task of a run was skipped: it had nothing to do."""
     return any(task.task_id == task_id and task.state == "skipped" for task in run.tasks)
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
 
 
 def _follow(client: AirflowClient, console: Console, dag_id: str, run_id: str) -> Run:

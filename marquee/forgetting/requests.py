@@ -66,11 +66,6 @@ def ask(lake: Lake, subject: Subject, requested_at: str) -> str:
     return request
 
 
-def withdraw(lake: Lake, request: str) -> None:
-    """Take back a request whose run did not start."""
-    remove(lake, [f"{REQUESTS}{_checked(request)}.json"])
-
-
 def subject_of(lake: Lake, request: str) -> Subject | None:
     """Who or what a request is about; None where it is done already.
 

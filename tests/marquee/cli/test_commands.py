@@ -18,7 +18,20 @@ from marquee.cli.pipelines import absolute
 from marquee.services.ports import free_ports
 from marquee.settings import settings
 
-COMMANDS = ("demo", "up", "down", "status", "inspect", "ingest", "train", "publish", "sql", "generate")
+COMMANDS = (
+    "demo",
+    "up",
+    "down",
+    "status",
+    "inspect",
+    "ingest",
+    "train",
+    "publish",
+    "sql",
+    "quarantine",
+    "forget",
+    "generate",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -340,12 +340,10 @@ def test_an_unknown_request_is_said(fresh_lake: Lake, tmp_path: Path, request_: 
             step()
 
 
-def test_a_request_withdrawn_leaves_nothing(fresh_lake: Lake) -> None:
-    request = requests.ask(fresh_lake, Subject("user", ANNA), WHEN)
-    requests.withdraw(fresh_lake, request)
-    assert keys(fresh_lake, "") == []
+def test_a_request_without_an_id_is_refused(fresh_lake: Lake) -> None:
     with pytest.raises(LakeError, match="has no id"):
         requests.ask(fresh_lake, Subject("user", ""), WHEN)
+    assert keys(fresh_lake, "") == []
 
 
 def test_what_a_crash_left_of_a_redaction_is_settled(fresh_lake: Lake, tmp_path: Path) -> None:
