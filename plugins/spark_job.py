@@ -35,21 +35,22 @@ class SparkJobOperator(SparkSubmitOperator):
 
     def __init__(self, *, job: str, arguments: dict[str, Any], **kwargs: Any) -> None:
         spark = settings().spark
+        self.spark_conf = {
+            "spark.driver.extraJavaOptions": spark.java_options,
+            "spark.executor.extraJavaOptions": spark.java_options,
+            "spark.sql.shuffle.partitions": str(spark.shuffle_partitions),
+            "spark.log.level": "WARN",
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.local.dir": str(settings().var / "spark"),
+            "spark.sql.warehouse.dir": str(settings().var / "spark" / "warehouse"),
+        }
         super().__init__(
             conn_id=SPARK,
             application=str(PROJECT / "spark_jobs" / f"{job}.py"),
             name=f"marquee {job}",
             driver_memory=spark.driver_memory,
-            conf={
-                "spark.driver.extraJavaOptions": spark.java_options,
-                "spark.executor.extraJavaOptions": spark.java_options,
-                "spark.sql.shuffle.partitions": str(spark.shuffle_partitions),
-                "spark.log.level": "WARN",
-                "spark.ui.enabled": "false",
-                "spark.ui.showConsoleProgress": "false",
-                "spark.local.dir": str(settings().var / "spark"),
-                "spark.sql.warehouse.dir": str(settings().var / "spark" / "warehouse"),
-            },
+            conf=self.spark_conf,
             **kwargs,
         )
         self.job = job
@@ -83,7 +84,7 @@ class SparkJobOperator(SparkSubmitOperator):
             self.classes = class_archive(chosen, settings().var / "spark" / "classes", os.environ)
         if self.classes is not None:
             options = f"{settings().spark.java_options} {self.classes.options}"
-            self.conf = {**(self.conf or {}), "spark.driver.extraJavaOptions": options}
+            self.conf = {**self.spark_conf, "spark.driver.extraJavaOptions": options}
         hook = super()._get_hook()
         self.log.info("Java: %s", chosen.reason)
         hook._env_vars = {**lake().environment(), **mlflow_environment(), "JAVA_HOME": str(chosen.home)}

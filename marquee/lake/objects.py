@@ -82,19 +82,7 @@ class Lake:
 
     def filesystem(self) -> S3FileSystem:
         """The server as a pyarrow file system; its paths start with the bucket: `marquee/raw/...`."""
-        from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
-
-        address = urlsplit(self.endpoint)
-        return S3FileSystem(
-            access_key=self.access_key,
-            secret_key=self.secret_key,
-            region=self.region,
-            scheme=address.scheme,
-            endpoint_override=address.netloc,
-            connect_timeout=CONNECT_SECONDS,
-            request_timeout=READ_SECONDS,
-            retry_strategy=AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
-        )
+        return _filesystem(self, os.getpid())
 
     def storage_options(self) -> dict[str, str]:
         """The server as deltalake's `storage_options`: commits are conditional PUTs, so no commit is lost."""
@@ -211,3 +199,21 @@ def _client(lake: Lake, process: int) -> Any:
     return boto3.session.Session(
         aws_access_key_id=lake.access_key, aws_secret_access_key=lake.secret_key, region_name=lake.region
     ).client("s3", endpoint_url=lake.endpoint, config=config)
+
+
+@lru_cache(maxsize=8)
+def _filesystem(lake: Lake, process: int) -> S3FileSystem:
+    """One file system a process, so that its connections serve again."""
+    from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
+
+    address = urlsplit(lake.endpoint)
+    return S3FileSystem(
+        access_key=lake.access_key,
+        secret_key=lake.secret_key,
+        region=lake.region,
+        scheme=address.scheme,
+        endpoint_override=address.netloc,
+        connect_timeout=CONNECT_SECONDS,
+        request_timeout=READ_SECONDS,
+        retry_strategy=AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+    )

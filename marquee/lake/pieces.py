@@ -6,18 +6,19 @@ Where a file may be cut is known from staging (`RawFile.index`). What is packed 
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from marquee.errors import DataError
 from marquee.formats import header_of, read
 from marquee.lake.objects import Lake, lake_errors
-from marquee.lake.raw import Manifest, Member, file_key, open_member
+from marquee.lake.raw import Manifest, Member, file_key, open_member, open_members
 
 if TYPE_CHECKING:
     from marquee.formats.blocks import Block
-    from marquee.sources.reading import Reading
 
 #: Bytes of raw data that a task takes at least, if there are so many.
 BYTES_OF_A_GROUP = 32 << 20
@@ -49,6 +50,7 @@ class Piece:
 def pieces(manifest: Manifest, table: str) -> list[Piece]:
     """All pieces of a table, in the order of the members and lines."""
     files = {file.name: file for file in manifest.files}
+    n_inside = Counter(member.file for member in manifest.members)
     found: list[Piece] = []
     for at, member in enumerate(manifest.members):
         if member.table != table:
@@ -56,9 +58,7 @@ def pieces(manifest: Manifest, table: str) -> list[Piece]:
         file = files[member.file]
         cuts = list(file.index) if member.member is None and not member.packing else []
         if not cuts:
-            found.append(
-                Piece(at, 0, 0, 1, file.size if member.member is None else file.size // _packed(manifest, member))
-            )
+            found.append(Piece(at, 0, 0, 1, file.size if member.member is None else file.size // n_inside[member.file]))
             continue
         starts = [(0, 1), *cuts]
         stops = [offset for offset, _ in cuts] + [file.size]
@@ -83,61 +83,56 @@ def groups(found: Sequence[Piece], manifest: Manifest) -> list[list[Piece]]:
     return made
 
 
-def blocks(lake: Lake, manifest: Manifest, piece: Piece) -> Iterator[Block]:
-    """The rows of a piece.
+def blocks_of(lake: Lake, manifest: Manifest, work: Sequence[Piece]) -> Iterator[tuple[Piece, Block]]:
+    """The rows of several pieces, each block with its piece; an archive is read once, in its own order.
 
     Raises:
         LakeError: the store refuses.
         SourceError: what is packed is damaged.
-        DataError: the file is not of its layout; the sentence starts with its name.
+        DataError: a file is not of its layout; the sentence starts with its name.
     """
-    from marquee.errors import DataError
+    whole = {manifest.members[piece.at]: piece for piece in work if piece.is_whole}
+    for member, stream in open_members(lake, manifest, list(whole)):
+        for block in _blocks(manifest, member, stream, 1, None):
+            yield whole[member], block
+    for piece in work:
+        if not piece.is_whole:
+            member = manifest.members[piece.at]
+            header = _header(lake, manifest, member) if piece.start > 0 else None
+            with io.BufferedReader(_Range(lake, file_key(manifest.sha256, member.file), piece), CHUNK_BYTES) as stream:
+                for block in _blocks(manifest, member, stream, piece.line, header):
+                    yield piece, block
 
-    member = manifest.members[piece.at]
-    reading = reading_of(manifest, member)
+
+def _blocks(
+    manifest: Manifest, member: Member, stream: BinaryIO, line: int, header: Sequence[str] | None
+) -> Iterator[Block]:
     try:
-        header = None
-        if not piece.is_whole and piece.start > 0:
-            with closing(open_member(lake, manifest, member)) as stream:
-                header = header_of(reading, stream)
-        with closing(open_piece(lake, manifest, piece)) as stream:
-            yield from read(reading, stream, piece.line, header)
+        yield from read(manifest.reading_of(member), stream, line, header)
     except DataError as error:
         raise DataError(f"{member.name}, {str(error)[0].lower()}{str(error)[1:]}") from None
 
 
-def blocks_of(lake: Lake, manifest: Manifest, work: Sequence[Piece]) -> Iterator[tuple[Piece, Block]]:
-    """The rows of several pieces, in their order, each block with its piece."""
-    for piece in work:
-        for block in blocks(lake, manifest, piece):
-            yield piece, block
-
-
-def open_piece(lake: Lake, manifest: Manifest, piece: Piece) -> BinaryIO:
-    """The bytes of a piece, unpacked."""
-    member = manifest.members[piece.at]
-    if piece.is_whole:
-        return open_member(lake, manifest, member)
-    return io.BufferedReader(
-        _Range(lake, f"{lake.bucket}/{file_key(manifest.sha256, member.file)}", piece), CHUNK_BYTES
-    )
+def _header(lake: Lake, manifest: Manifest, member: Member) -> list[str] | None:
+    with closing(open_member(lake, manifest, member)) as stream:
+        return header_of(manifest.reading_of(member), stream)
 
 
 class _Range(io.RawIOBase):
     """Some bytes of an object, by ranged reads."""
 
-    def __init__(self, lake: Lake, path: str, piece: Piece) -> None:
+    def __init__(self, lake: Lake, key: str, piece: Piece) -> None:
         super().__init__()
-        self._lake, self._path, self._at, self._stop = lake, path, piece.start, piece.stop
-        with lake_errors(f"read {path}", lake):
-            self._file = lake.filesystem().open_input_file(path)
+        self._lake, self._key, self._at, self._stop = lake, key, piece.start, piece.stop
+        with lake_errors(f"read {key}", lake):
+            self._file = lake.filesystem().open_input_file(f"{lake.bucket}/{key}")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         size = min(len(buffer), self._stop - self._at)
-        with lake_errors(f"read {self._path}", self._lake):
+        with lake_errors(f"read {self._key}", self._lake):
             chunk = self._file.read_at(size, self._at) if size else b""
         buffer[: len(chunk)] = chunk
         self._at += len(chunk)
@@ -149,16 +144,6 @@ class _Range(io.RawIOBase):
         super().close()
 
 
-def reading_of(manifest: Manifest, member: Member) -> Reading:
-    """How a member is read."""
-    source = manifest.reading
-    if member.table == "ratings":
-        return source.ratings
-    if member.table == "items" and source.items is not None:
-        return source.items
-    return next(split for split in source.splits if split.split == member.split)
-
-
 def raw_lines(lake: Lake, manifest: Manifest, wanted: Mapping[int, Sequence[int]]) -> dict[tuple[int, int], str]:
     """Lines as they were received.
 
@@ -168,18 +153,16 @@ def raw_lines(lake: Lake, manifest: Manifest, wanted: Mapping[int, Sequence[int]
     Returns:
         (place of the member, line) -> the line.
     """
+    due = {at: set(lines) for at, lines in wanted.items()}
+    work = [
+        piece
+        for table in ("ratings", "items", "splits")
+        for piece in pieces(manifest, table)
+        if piece.at in due and max(due[piece.at]) >= piece.line
+    ]
     found: dict[tuple[int, int], str] = {}
-    for piece in (piece for table in ("ratings", "items", "splits") for piece in pieces(manifest, table)):
-        due = set(wanted.get(piece.at, ()))
-        if not due or max(due) < piece.line:
-            continue
-        for block in blocks(lake, manifest, piece):
-            positions = [at for at, line in enumerate(block.lines.tolist()) if line in due]
-            for at, raw in zip(positions, block.raw(positions), strict=True):
-                found[piece.at, int(block.lines[at])] = raw
+    for piece, block in blocks_of(lake, manifest, work):
+        positions = [at for at, line in enumerate(block.lines.tolist()) if line in due[piece.at]]
+        for at, raw in zip(positions, block.raw(positions), strict=True):
+            found[piece.at, int(block.lines[at])] = raw
     return found
-
-
-def _packed(manifest: Manifest, member: Member) -> int:
-    """How many members the archive of this one packs."""
-    return sum(other.file == member.file for other in manifest.members)
