@@ -32,7 +32,7 @@ def renew_pages(lake: Lake, subject: Subject) -> list[str]:
     renewed = []
     for key in keys(lake, PAGES):
         match = _PAGE.fullmatch(key)
-        if match is None or not subject.is_in(html.unescape(read_bytes(lake, key).decode(errors="replace"))):
+        if match is None or not subject.is_shown_in(html.unescape(read_bytes(lake, key).decode(errors="replace"))):
             continue
         table, run_name = match["table"], match["run_name"]
         source = result_key(table, run_name)

@@ -296,7 +296,7 @@ def _of_texts(columns: tuple[str, ...], subject: Subject) -> Cleaner:
     def is_hit(rows: Mapping[str, Any]) -> NDArray[np.bool_]:
         hits = np.zeros(len(rows[columns[0]]), bool)
         for name in columns:
-            hits |= [text is not None and subject.is_in(text) for text in rows[name].to_pylist()]
+            hits |= [text is not None and subject.is_shown_in(text) for text in rows[name].to_pylist()]
         return hits
 
     def change(rows: pa.Table, hits: NDArray[np.bool_]) -> pa.Table:

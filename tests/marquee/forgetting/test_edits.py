@@ -382,5 +382,28 @@ def test_a_large_file_that_does_not_spell_the_id_is_not_taken_apart(tmp_path: Pa
     assert needles_of(RatingsReading(layout="baskets", header=False), Subject("user", "2")) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "is_in", "expected"),
+    [
+        ("x", True, "-"),
+        ("x x, x", True, "- -, -"),
+        ("xx x_ 1x", False, "xx x_ 1x"),
+        ("'x'", True, "'-'"),
+        ("", False, ""),
+    ],
+)
+def test_an_id_in_a_text_is_a_word_of_its_own(text: str, is_in: bool, expected: str) -> None:
+    subject = Subject("user", "x")
+    assert (subject.is_in(text), subject.is_shown_in(text)) == (is_in, is_in)
+    assert subject.without(text, "-") == expected
+
+
+def test_a_long_id_may_be_shown_by_its_start() -> None:
+    subject = Subject("user", "ab" * 60)
+    cut = f"line 2: {'ab' * 40}... (120 characters)"
+    assert not subject.is_in(cut) and subject.is_shown_in(cut)
+    assert subject.without(cut, "-") == "line 2: - (120 characters)"
+
+
 def test_the_id_shows_in_no_repr() -> None:
     assert "anna" not in repr(ANNA) and "anna" not in str(ANNA)
