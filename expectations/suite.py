@@ -147,7 +147,8 @@ def length_in_words(minimum: int | None, maximum: int | None) -> str:
 
 
 def row_count(table: Table) -> Check:
-    return Check(N_ROWS, f"At least {table.min_rows:,} row(s).", minimum=table.min_rows, maximum=None)
+    sentence = "Any number of rows." if table.min_rows == 0 else f"At least {table.min_rows:,} row(s)."
+    return Check(N_ROWS, sentence, minimum=table.min_rows, maximum=None)
 
 
 def unique(columns: Sequence[str]) -> Check:
