@@ -46,7 +46,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train_run_id": "asset__1", "publish_run_id": "asset__2", "is_generated": False, "k": 2,
         "marquee_version": "0.1.0",
     }  # fmt: skip
-    item = {"genres": ["Drama"], "source_sha256": "a" * 64, "source_file": "movies.csv", "source_line": 2}
+    item = {"genres": ["Drama"], "is_listed": True, "source_sha256": "a" * 64, "source_file": "movies.csv"}
+    item |= {"source_line": 2}
     rows = [
         {"user_id": user, "position": at, "item_id": f"i{at}", "title": f"Title {at}", "score": 1 / at, "source": "als"}
         for user in ("1", "2")

@@ -16,18 +16,11 @@ import pyarrow as pa
 import pytest
 
 from expectations.contracts import TABLES, Column
+from expectations.schema import DUCKDB_TYPES
 from marquee import releases
 from marquee.errors import LakeError, ReleaseError
 
 SHA = "a" * 64
-DUCKDB_TYPES = {
-    "string": "VARCHAR",
-    "long": "BIGINT",
-    "double": "DOUBLE",
-    "timestamp": "TIMESTAMP",
-    "strings": "VARCHAR[]",
-    "boolean": "BOOLEAN",
-}
 
 
 def inputs(release_id: str, n_users: int = 3, k: int = 2) -> dict[str, Any]:
@@ -48,6 +41,7 @@ def inputs(release_id: str, n_users: int = 3, k: int = 2) -> dict[str, Any]:
             "item_id": ["i2", "i1", "i0"],
             "title": ["Two", "One", "Zero"],
             "genres": [["Drama"], [], ["Comedy", "Drama"]],
+            "is_listed": [True, True, False],
             "source_sha256": [SHA] * 3,
             "source_file": ["movies.csv"] * 3,
             "source_line": [4, 3, 2],

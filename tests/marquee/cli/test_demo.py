@@ -52,7 +52,7 @@ def publish(folder: Path, *, is_generated: bool) -> None:
         "items": pa.table(
             {
                 "item_id": ["i"], "title": ["[bold]M[/] (1995)"], "genres": [["Drama"]], "source_sha256": [SHA],
-                "source_file": ["movies.csv"], "source_line": [2],
+                "source_file": ["movies.csv"], "source_line": [2], "is_listed": [True],
             }
         ),
         "item_counts": pa.table({"item_id": ["i"], "n_ratings": [5]}),
