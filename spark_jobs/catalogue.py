@@ -84,7 +84,7 @@ def _read(lake: Lake, manifest: Manifest, table: str) -> tuple[list[pa.Table], l
         else:
             ruled = rules.pairs(block)
         n = ruled.accepted.num_rows
-        rows = ruled.accepted.append_column("member", pa.array([piece.at] * n, pa.int32()))
+        rows = ruled.accepted.append_column("member", pa.array(np.full(n, piece.at, np.int32)))
         accepted.append(rows.append_column("split", pa.repeat(pa.scalar(member.split), n)))
         if ruled.refused:
             refused.append(refused_table(table, piece.at, ruled.refused))

@@ -34,6 +34,12 @@ from spark_jobs.settled_parts import settle_buckets, write_lost, write_refused
 
 #: A packed byte is taken for so many unpacked ones.
 UNPACKED = 4
+#: A few large values travel together, which are compressed already.
+FRAMES = {
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "4",
+    "spark.shuffle.compress": "false",
+    "spark.shuffle.spill.compress": "false",
+}
 
 
 def main(argv: list[str]) -> int:
@@ -52,7 +58,7 @@ def normalize(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]:
     n_buckets = buckets_for(sum(piece.size * (UNPACKED if is_packed(manifest, piece) else 1) for piece in found))
     job.say(f"{manifest.name}: {len(found):,} pieces in {len(work):,} tasks, {n_buckets} buckets")
     aside = read_aside(lake, manifest)
-    spark = session(f"normalize {manifest.name}")
+    spark = session(f"normalize {manifest.name}", FRAMES)
     results = settled(spark, manifest, work, n_buckets, aside).persist(StorageLevel.MEMORY_AND_DISK)
     result = collected(results, manifest, aside)
     check_nothing_lost(result.counts)
@@ -71,8 +77,6 @@ def settled(
     spark: SparkSession, manifest: Manifest, work: list[list[Piece]], n_buckets: int, aside: Aside
 ) -> DataFrame:
     """What the settling tasks have to say: parts, profiles, witnesses, counts, and rows whose raw lines are wanted."""
-    # A few large values a batch: Arrow's default would gather gigabytes.
-    spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "4")
     received_at = datetime.fromisoformat(manifest.received_at)
     known_items = aside.known_items(manifest)
 

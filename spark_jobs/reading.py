@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 
 from marquee.lake.objects import Lake
@@ -37,9 +38,8 @@ def read_pieces(
     for piece, block in blocks_of(lake, manifest, work):
         ruled = rules.ratings(block, reading, received_at, known_items)
         n_read += block.n_read
-        accepted.append(
-            ruled.accepted.append_column("member", pa.array([piece.at] * ruled.accepted.num_rows, pa.int32()))
-        )
+        member = pa.array(np.full(ruled.accepted.num_rows, piece.at, np.int32))
+        accepted.append(ruled.accepted.append_column("member", member))
         n_held += ruled.accepted.num_rows
         if ruled.refused:
             refused.append(refused_table("ratings", piece.at, ruled.refused))

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyspark.sql import SparkSession
 
 from spark_jobs.lake_source import LakeSource
 
 
-def session(name: str) -> SparkSession:
+def session(name: str, settings: Mapping[str, str] | None = None) -> SparkSession:
     """The session that `spark-submit` configured; UTC throughout, Arrow between Python and the JVM.
 
     Master, memory and cores are the caller's (Airflow's connection `spark_default`, or `spark-submit`'s flags).
+
+    Args:
+        settings: further ones of Spark, of this job alone.
     """
-    spark = (
-        SparkSession.builder.appName(name)
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
-        .config("spark.sql.execution.arrow.maxRecordsPerBatch", "100000")
-        .getOrCreate()
-    )
+    common = {
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
+    }
+    spark = SparkSession.builder.appName(name).config(map={**common, **(settings or {})}).getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
     spark.dataSource.register(LakeSource)
     return spark

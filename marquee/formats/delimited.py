@@ -155,7 +155,11 @@ def _at_once(data: bytes, shape: Shape, ends: NDArray[np.int64] | None, *, is_la
         return None
     if invalid and ends is not None and int(np.searchsorted(ends, used)) < data.count(b"\n", 0, used):
         return None  # a record that has joined lines may be the fault of a stray quote
-    starts = _starts(data, used, None if ends is None else ends[ends < used])
+    n_lines = data.count(b"\n", 0, used) + (0 < used == len(data) and not data.endswith(b"\n"))
+    if ends is None and table.num_rows + len(invalid) == n_lines:
+        starts = np.arange(n_lines, dtype=np.int64)  # no line is blank
+    else:
+        starts = _starts(data, used, None if ends is None else ends[ends < used])
     if table.num_rows + len(invalid) != len(starts):
         return None
     columns = {name: table[name].combine_chunks() for name in shape.names}
