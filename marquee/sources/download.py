@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-import os
-import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from email.message import Message
 from pathlib import Path, PurePosixPath
@@ -17,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from marquee.errors import SourceError
+from marquee.sources import kept
 from marquee.sources.files import check_sum, file_errors, sha256_of
 from marquee.sources.names import has_control_letters, without_secrets
 
@@ -25,11 +21,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int | None], None]
 
-ORIGIN = "origin.json"
-TEMPORARY = ".part"
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
-STALE_SECONDS = 24 * 3600
 _HTML_STARTS = (b"<!doctype html", b"<html")
 
 
@@ -62,17 +55,17 @@ def download(url: str, cache: Path, *, sha256: str = "", progress: Progress | No
     folder = cache / (sha256 or f"url-{hashlib.sha256(url.encode()).hexdigest()[:32]}")
     with file_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _remove_stale(folder)
-    kept = _kept(folder)
-    if kept and sha256 and kept.sha256 == sha256:
-        return folder / kept.name
+        kept.remove_stale(folder)
+    first = _whole(folder)
+    if first and sha256 and first.sha256 == sha256:
+        return folder / first.name
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     try:
         with httpx.Client(follow_redirects=True, timeout=timeout) as client:
-            headers = {"Accept-Encoding": "identity"} | _conditions(kept)
+            headers = {"Accept-Encoding": "identity"} | _conditions(first)
             with client.stream("GET", url, headers=headers) as answer:
-                if answer.status_code == httpx.codes.NOT_MODIFIED and kept:
-                    return folder / kept.name
+                if answer.status_code == httpx.codes.NOT_MODIFIED and first:
+                    return folder / first.name
                 _check_status(answer, shown)
                 return _save(answer, url, folder, sha256, progress)
     except httpx.InvalidURL as error:
@@ -90,12 +83,12 @@ def download(url: str, cache: Path, *, sha256: str = "", progress: Progress | No
         ) from error
 
 
-def _conditions(kept: Origin | None) -> dict[str, str]:
-    if kept is None:
+def _conditions(first: Origin | None) -> dict[str, str]:
+    if first is None:
         return {}
-    if kept.etag:
-        return {"If-None-Match": kept.etag}
-    return {"If-Modified-Since": kept.last_modified} if kept.last_modified else {}
+    if first.etag:
+        return {"If-None-Match": first.etag}
+    return {"If-Modified-Since": first.last_modified} if first.last_modified else {}
 
 
 def _check_status(answer: httpx.Response, shown: str) -> None:
@@ -118,17 +111,15 @@ def _save(answer: httpx.Response, url: str, folder: Path, sha256: str, progress:
     total = int(length) if length.isdigit() else None
     digest = hashlib.sha256()
     done, start = 0, b""
-    with file_errors(folder):
-        handle, temporary = tempfile.mkstemp(suffix=TEMPORARY, dir=folder)
-    try:
-        with file_errors(folder), os.fdopen(handle, "wb") as file:
-            for chunk in _bytes_of(answer, name):
-                start = start or chunk[:512]
-                digest.update(chunk)
+    with kept.writing(folder / name) as file:
+        for chunk in _bytes_of(answer, name):
+            start = start or chunk[:512]
+            digest.update(chunk)
+            with file_errors(folder):
                 file.write(chunk)
-                done += len(chunk)
-                if progress:
-                    progress(done, total)
+            done += len(chunk)
+            if progress:
+                progress(done, total)
         shown = without_secrets(url)
         if done == 0:
             raise SourceError(f"{shown} is empty (0 bytes): name another address.")
@@ -136,12 +127,8 @@ def _save(answer: httpx.Response, url: str, folder: Path, sha256: str, progress:
             check_sum(shown, sha256, digest.hexdigest())
         if start.lstrip().lower().startswith(_HTML_STARTS):
             raise SourceError(f"{shown} answers with a web page: open it in a browser to find the file's own URL.")
-        with file_errors(folder):
-            Path(temporary).replace(folder / name)
-            _keep(folder, Origin(name, digest.hexdigest(), *_version(answer)))
-        return folder / name
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    kept.note(folder, asdict(Origin(name, digest.hexdigest(), *_version(answer))))
+    return folder / name
 
 
 def _bytes_of(answer: httpx.Response, name: str) -> Iterator[bytes]:
@@ -161,30 +148,16 @@ def _file_name(answer: httpx.Response, url: str) -> str:
     header["content-disposition"] = answer.headers.get("content-disposition", "")
     candidates = [header.get_filename() or "", urlsplit(url).path, answer.url.path]
     names = [PurePosixPath(unquote(candidate).replace("\\", "/")).name for candidate in candidates]
-    is_usable = [bool(name) and name not in (ORIGIN, "..") and not has_control_letters(name) for name in names]
+    is_usable = [bool(name) and name not in (kept.ORIGIN, "..") and not has_control_letters(name) for name in names]
     # File systems take 255 bytes; the ending tells the format, so that is what stays.
     return next((name[-60:] for name, usable in zip(names, is_usable, strict=True) if usable), "download")
 
 
-def _kept(folder: Path) -> Origin | None:
+def _whole(folder: Path) -> Origin | None:
     """The download that the folder holds, if it is whole: its sum is the one that was noted."""
     try:
-        origin = Origin(**json.loads((folder / ORIGIN).read_text(encoding="utf-8")))
+        origin = Origin(**kept.noted(folder))
         is_whole = sha256_of(folder / origin.name) == origin.sha256
-    except (OSError, ValueError, TypeError, SourceError):
+    except (TypeError, SourceError):
         return None
     return origin if is_whole else None
-
-
-def _keep(folder: Path, origin: Origin) -> None:
-    temporary = folder / f"{ORIGIN}.{os.getpid()}{TEMPORARY}"
-    temporary.write_text(json.dumps(asdict(origin)), encoding="utf-8")
-    temporary.replace(folder / ORIGIN)
-
-
-def _remove_stale(folder: Path) -> None:
-    """Remove what a killed download left; younger ones may be somebody's who is at work."""
-    for left in folder.glob(f"*{TEMPORARY}"):
-        with suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime > STALE_SECONDS:
-                left.unlink()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from marquee.errors import SourceError
+from marquee.lake.objects import Lake
+from marquee.sources import bucket
 from marquee.sources.archive import is_archive
 from marquee.sources.download import Progress, download
 from marquee.sources.files import check_sum, checked_sha256, file_errors, sha256_of
@@ -40,17 +43,27 @@ class Located:
         return str(self.path / path if self.kind == "folder" else self.path)
 
 
-def locate(source: str, cache: Path, *, sha256: str = "", progress: Progress | None = None) -> Located:
+def locate(
+    source: str,
+    cache: Path,
+    *,
+    sha256: str = "",
+    progress: Progress | None = None,
+    lake: Callable[[], Lake] = Lake.from_environment,
+) -> Located:
     """Find a source, and bring it to this machine where it is elsewhere.
 
     Args:
-        source: a path of a file, folder or archive (zip, tar, tar.gz), a `file:` URL, or an http(s) URL.
+        source: a path of a file, folder or archive (zip, or tar, which may be packed), a `file:` URL, an http(s) URL,
+            or `s3://bucket/key`, where a key that is no object is a folder of objects.
         cache: folder that keeps downloads.
         sha256: what the file's sum has to be, 64 hex digits; empty: not checked.
         progress: called while downloading with the bytes so far, and all bytes where the server tells.
+        lake: what gives the login to read an `s3://` source with.
 
     Raises:
         SourceError: it is missing, empty, unreadable, or has another sum; transient where the network failed.
+        LakeError: an `s3://` source can't be read since the object store fails, or is not set.
     """
     expected = checked_sha256(sha256)
     text = source.strip()
@@ -61,12 +74,14 @@ def locate(source: str, cache: Path, *, sha256: str = "", progress: Progress | N
     scheme = match[1].lower() if (match := _SCHEME.match(text)) else ""
     if scheme in ("http", "https"):
         return _local(download(text, cache, sha256=expected, progress=progress), without_secrets(text), "")
+    if scheme == "s3" and (uri := bucket.checked(text)):
+        return _local(bucket.fetch(uri, cache, lake(), sha256=expected, progress=progress), uri, expected)
     if scheme == "file":
         return _local(path_of(text), without_secrets(text), expected)
     if scheme and "://" in text:
         raise SourceError(
             f"{without_secrets(text)} has a scheme that Marquee does not read ({scheme}:): "
-            "name a path, or a file:, http: or https: URL."
+            "name a path, or a file:, http:, https: or s3: URL."
         )
     try:
         path = Path(text).expanduser()

@@ -12,13 +12,17 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from marquee.errors import SourceError
-from marquee.sources import Located, locate
+from marquee.errors import LakeError, SourceError
+from marquee.lake.objects import Lake
+from marquee.lake.raw import open_member, stage
+from marquee.sources import Located, locate, recognise
+from marquee.sources.bucket import path_below
 
 RATINGS = b"userId,movieId,rating,timestamp\n1,10,4.0,100\n"
 SHA256 = hashlib.sha256(RATINGS).hexdigest()
@@ -287,7 +291,9 @@ def test_a_server_names_its_file(cache: Path) -> None:
         ("/no/such/ratings.csv", "does not exist"),
         ("no-such.csv", "relative paths start at"),
         ("/dev/null", "neither a file nor a folder"),
-        ("s3://bucket/key.csv", "scheme that Marquee does not read"),
+        ("s3:bucket/key.csv", "no address in a bucket"),
+        ("s3://", "no address in a bucket"),
+        ("s3:///key.csv", "no address in a bucket"),
         ("ftp://host/key.csv", "scheme that Marquee does not read"),
         ("file://elsewhere/ratings.csv", "names another machine"),
         ("http://[::1/ratings.csv", "no URL that can be read"),
@@ -319,3 +325,128 @@ def test_a_sum_has_to_be_one_and_of_a_file(file: Path, cache: Path) -> None:
 def test_a_cache_that_is_a_file_is_named(site: Site, file: Path) -> None:
     with pytest.raises(SourceError, match=r"my ratings\.csv"):
         locate(f"{site.url}/ratings.csv", file)
+
+
+def put(lake: Lake, **contents: bytes) -> None:
+    """Objects by their keys: `__` stands for a slash, `_csv` for the ending."""
+    for name, content in contents.items():
+        key = name.replace("__", "/").replace("_csv", ".csv").replace("_zip", ".zip")
+        lake.client().put_object(Bucket=lake.bucket, Key=key, Body=content)
+
+
+def located_in(lake: Lake, key: str, cache: Path, **options: Any) -> Located:
+    return locate(f"s3://{lake.bucket}/{key}", cache, lake=lambda: lake, **options)
+
+
+def test_an_object_is_a_file(fresh_lake: Lake, cache: Path) -> None:
+    put(fresh_lake, data__ratings_csv=RATINGS, data__ratings_csv2=b"other")
+    located = located_in(fresh_lake, "data/ratings.csv", cache)
+    assert (located.kind, located.name, located.source) == (
+        "file",
+        "ratings.csv",
+        f"s3://{fresh_lake.bucket}/data/ratings.csv",
+    )
+    assert located.path.read_bytes() == RATINGS
+    manifest = stage(fresh_lake, recognise(located), "2026-11-23T10:00:00+00:00")
+    with open_member(fresh_lake, manifest, manifest.members[0]) as stream:
+        assert stream.read() == RATINGS
+
+
+def test_a_prefix_is_a_folder(fresh_lake: Lake, cache: Path) -> None:
+    put(fresh_lake, out__part_0_csv=RATINGS, out__sub__part_1_csv=RATINGS, out__=b"", outer__x_csv=b"x", out__EMPTY=b"")
+    for key in ("out", "out/"):
+        located = located_in(fresh_lake, key, cache)
+        assert (located.kind, located.name) == ("folder", "out")
+        files = {path.relative_to(located.path).as_posix() for path in located.path.rglob("*") if path.is_file()}
+        assert files == {"part_0.csv", "sub/part_1.csv", "EMPTY"}
+    assert located_in(fresh_lake, "", cache).name == fresh_lake.bucket
+
+
+def test_an_archive_may_be_an_object(fresh_lake: Lake, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "ml").mkdir()
+    (tmp_path / "ml" / "ratings.csv").write_bytes(RATINGS)
+    packed = shutil.make_archive(str(tmp_path / "ml"), "zip", tmp_path, "ml")
+    put(fresh_lake, ml_zip=Path(packed).read_bytes())
+    located = located_in(fresh_lake, "ml.zip", cache)
+    assert [member.name for member in recognise(located).members] == ["ml.zip!/ml/ratings.csv"]
+
+
+def test_of_a_prefix_only_what_changed_is_fetched_again(fresh_lake: Lake, cache: Path) -> None:
+    put(fresh_lake, out__a_csv=b"a", out__b_csv=b"b", out__c_csv=b"c", out__d_csv=b"d")
+    folder = located_in(fresh_lake, "out", cache).path
+    first = {path.name: path.stat().st_ino for path in folder.iterdir()}
+    put(fresh_lake, out__b_csv=b"B", out__e_csv=b"e")
+    fresh_lake.client().delete_object(Bucket=fresh_lake.bucket, Key="out/c.csv")
+    (folder / "d.csv").write_bytes(b"x")  # spoilt in the cache
+    assert located_in(fresh_lake, "out", cache).path == folder
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        "a.csv": b"a", "b.csv": b"B", "d.csv": b"d", "e.csv": b"e",
+    }  # fmt: skip
+    assert (folder / "a.csv").stat().st_ino == first["a.csv"]
+    assert leftovers(cache) == []
+
+
+def test_what_was_a_file_may_become_a_folder(fresh_lake: Lake, cache: Path) -> None:
+    put(fresh_lake, out=RATINGS)
+    assert located_in(fresh_lake, "out", cache).kind == "file"
+    fresh_lake.client().delete_object(Bucket=fresh_lake.bucket, Key="out")
+    put(fresh_lake, out__a_csv=RATINGS)
+    assert located_in(fresh_lake, "out", cache).kind == "folder"
+
+
+def test_a_sum_of_an_object_is_checked_and_spares_the_server(fresh_lake: Lake, cache: Path) -> None:
+    put(fresh_lake, ratings_csv=RATINGS)
+    with pytest.raises(SourceError, match=f"found {SHA256}"):
+        located_in(fresh_lake, "ratings.csv", cache, sha256="0" * 64)
+    first = located_in(fresh_lake, "ratings.csv", cache, sha256=SHA256)
+    fresh_lake.client().delete_object(Bucket=fresh_lake.bucket, Key="ratings.csv")
+    assert located_in(fresh_lake, "ratings.csv", cache, sha256=SHA256) == first
+    put(fresh_lake, out__a_csv=RATINGS)
+    with pytest.raises(SourceError, match="sha256 is that of one file"):
+        located_in(fresh_lake, "out", cache, sha256=SHA256)
+
+
+def test_progress_counts_over_all_objects(fresh_lake: Lake, cache: Path) -> None:
+    put(fresh_lake, out__a_csv=bytes(2_000_000), out__b_csv=bytes(1_500_000))
+    seen: list[tuple[int, int | None]] = []
+    located_in(fresh_lake, "out", cache, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (3_500_000, 3_500_000)
+    assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize("key", ["out/../../evil.csv", "out/./a.csv", "out//a.csv", "out/a\nb.csv", "out/.."])
+def test_keys_that_are_no_paths_are_refused(key: str) -> None:
+    """Some servers mend such keys themselves; those of others must not lead out of the cache."""
+    with pytest.raises(SourceError, match="can't be the path of a file"):
+        path_below(key, "out/")
+
+
+def test_refusals_of_an_object_store_name_the_source(fresh_lake: Lake, cache: Path) -> None:
+    put(fresh_lake, empty_csv=b"")
+    with pytest.raises(SourceError, match=rf"s3://{fresh_lake.bucket}/none\.csv does not exist at http"):
+        located_in(fresh_lake, "none.csv", cache)
+    with pytest.raises(SourceError, match=r"empty\.csv is empty"):
+        located_in(fresh_lake, "empty.csv", cache)
+    with pytest.raises(SourceError, match=r"s3://no-such-bucket/a\.csv names a bucket that does not exist"):
+        locate("s3://no-such-bucket/a.csv", cache, lake=lambda: fresh_lake)
+    with pytest.raises(LakeError, match=r"s3\.secret_key"):
+        located_in(replace(fresh_lake, secret_key="wrong" * 8), "empty.csv", cache)
+    with pytest.raises(LakeError, match="does not answer") as caught:
+        located_in(replace(fresh_lake, endpoint="http://127.0.0.1:9"), "empty.csv", cache)
+    assert caught.value.is_transient
+    with pytest.raises(SourceError, match="without a login") as login:
+        locate("s3://key:secret@bucket/a.csv", cache, lake=lambda: fresh_lake)
+    assert "secret" not in str(login.value)
+
+
+def test_the_lake_of_the_environment_is_the_one_to_ask(
+    fresh_lake: Lake, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(fresh_lake, ratings_csv=RATINGS)
+    for name in fresh_lake.environment():
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(LakeError, match="The object store is not set"):
+        locate(f"s3://{fresh_lake.bucket}/ratings.csv", cache)
+    for name, value in (fresh_lake.environment() | {"MARQUEE_BUCKET": "another"}).items():
+        monkeypatch.setenv(name, value)
+    assert locate(f"S3://{fresh_lake.bucket}/ratings.csv", cache).path.read_bytes() == RATINGS
