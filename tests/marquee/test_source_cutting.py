@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from marquee.formats import delimited
 from marquee.sources import FORMATS
-from marquee.sources.cutting import Cutter, can_be_cut
+from marquee.sources.cutting import QUOTE_WINDOW, Cutter, can_be_cut
 from marquee.sources.reading import RatingsReading, Reading
 
 COLUMNS = {"user_id": "u", "item_id": "i"}
@@ -129,6 +131,48 @@ def test_netflix_files_are_cut_before_sections(data: bytes, distance: int, chunk
     index = cut(data, FORMATS["netflix-prize"].ratings, distance, chunk=chunk)
     assert [offset for offset, _ in index] == found
     assert [line for _, line in index] == [data[:offset].count(b"\n") + 1 for offset in found]
+
+
+stray = st.sampled_from([b'x,"', b'",y', b'5" x,"7'])
+
+
+def without_returns(line: bytes) -> bytes:
+    """In a text of carriage returns alone these end lines, so a piece would not be told from such a text."""
+    return line.replace(b"\r", b"")
+
+
+def rows_of(data: bytes, first_line: int, header: list[str] | None) -> list[tuple[object, ...]]:
+    """All rows with their lines, and the bad lines with their reasons, as the reader of delimited files gives them."""
+    found: list[tuple[object, ...]] = []
+    for block in delimited.read(QUOTED, io.BytesIO(data), first_line, header):
+        columns = [block.columns[name].cast("string").to_pylist() for name in COLUMNS]
+        found += zip(block.lines.tolist(), *columns, strict=True)
+        found += [(bad.line, bad.reason) for bad in block.bad]
+    return sorted(found, key=str)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.one_of(tidy, tidy, tidy, stray, lines.map(without_returns)), max_size=60),
+    st.integers(1, 150),
+)
+def test_pieces_hold_the_rows_of_the_whole(monkeypatch: pytest.MonkeyPatch, rows: list[bytes], distance: int) -> None:
+    """However a file is cut, its readers find what one reader of all of it finds."""
+    monkeypatch.setattr(delimited, "LOOK_AHEAD", WINDOW)
+    data = b"\n".join([b"u,i", *rows])
+    index = cut(data, QUOTED, distance)
+    starts = [(0, 1), *index]
+    stops = [*(offset for offset, _ in index), len(data)]
+    in_pieces = [
+        row
+        for (start, line), stop in zip(starts, stops, strict=True)
+        for row in rows_of(data[start:stop], line, ["u", "i"] if start else None)
+    ]
+    assert sorted(in_pieces, key=str) == rows_of(data, 1, None)
+
+
+def test_the_window_is_as_far_as_a_reader_looks() -> None:
+    assert QUOTE_WINDOW == delimited.LOOK_AHEAD
 
 
 def test_a_line_longer_than_the_window_is_passed_over() -> None:
