@@ -17,14 +17,13 @@ log = logging.getLogger("marquee")
 @task
 def stage(source: str, sha256: str) -> dict[str, Any]:
     """Keep the bytes as received, under their sha256, and say what they are."""
-    from marquee.sources.requested import requested
-
     from marquee.lake.raw import stage as stage_raw
     from marquee.sources import locate, recognise
+    from marquee.sources.requested import requested
 
     context = get_current_context()
     store = lake()
-    located = locate(source, settings().cache, sha256=sha256)
+    located = locate(source, settings().cache, sha256=sha256, lake=lambda: store)
     recognised = recognise(located, requested(context["params"], located))
     manifest = stage_raw(store, recognised, context["dag_run"].run_after.isoformat())
     size = sum(file.size for file in manifest.files)
