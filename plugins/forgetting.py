@@ -66,12 +66,11 @@ def clean_tables(request: str) -> dict[str, int]:
 @task
 def clean_raw_files(request: str) -> dict[str, int]:
     """Empty the lines in the raw files; downloads that are kept of them go."""
-    from marquee.forgetting import downloads, steps
+    from marquee.forgetting import steps
 
     at = get_current_context()["dag_run"].run_after.isoformat()
-    removed = steps.clean_raw_files(lake(), request, at, _scratch())
-    n_downloads = downloads.remove(settings().cache, removed)
-    log.info("%s; %d downloads", _counted(removed), n_downloads)
+    removed = steps.clean_raw_files(lake(), request, at, _scratch(), settings().cache)
+    log.info(_counted(removed))
     return removed
 
 
@@ -87,7 +86,7 @@ def clean_again(request: str) -> dict[str, Any]:
     subject = requests.subject_of(store, request)
     if subject:
         renew_pages(store, subject)
-    in_files = steps.clean_raw_files(store, request, at, _scratch())
+    in_files = steps.clean_raw_files(store, request, at, _scratch(), settings().cache)
     log.info("In all, tables: %s; raw files: %s", _counted(in_tables), _counted(in_files))
     return {"tables": in_tables, "raw_files": in_files}
 

@@ -7,18 +7,16 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
-from marquee.sources.download import ORIGIN
+from marquee.sources import kept
 
 
-def remove(cache: Path, batches: Collection[str]) -> int:
-    """Remove the downloads with these sums, and tell how many; whoever ingests their address again gets them anew."""
-    count = 0
-    for origin in cache.glob(f"*/{ORIGIN}"):
-        try:
-            sha256 = json.loads(origin.read_text(encoding="utf-8"))["sha256"]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # a download that is not whole is not kept by its name
-        if sha256 in batches:
-            shutil.rmtree(origin.parent, ignore_errors=True)
-            count += 1
-    return count
+def remove(cache: Path, sums: Collection[str]) -> int:
+    """Remove the downloads that have a file with one of these sums (sha256), and tell how many.
+
+    Whoever ingests their address again gets them anew.
+    """
+    notes = {note.parent: json.dumps(kept.noted(note.parent)) for note in cache.glob(f"*/{kept.ORIGIN}")}
+    gone = [folder for folder, text in notes.items() if any(sum_ in text for sum_ in sums)]
+    for folder in gone:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(gone)

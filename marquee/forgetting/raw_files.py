@@ -81,7 +81,7 @@ def redact(
     for edit in edits:
         by_file.setdefault(edit.file, []).append(edit)
     for name, of_file in by_file.items():
-        _redact_file(lake, sha256, name, of_file, subject, Redaction(request, at, 0, is_done=False), scratch)
+        _redact_file(lake, sha256, name, of_file, subject, Redaction(request, at, 0, "", is_done=False), scratch)
 
 
 def _redact_file(
@@ -100,11 +100,12 @@ def _redact_file(
             _write(old, new, name, edits, subject, scratch)
         size, sum_ = _measured(new)
         found = manifests(lake, sha256)
-        if sum_ == _file(found[0], name).sha256:
+        sum_before = _file(found[0], name).sha256
+        if sum_ == sum_before:
             return
         earlier = _file(found[0], name).redactions
         before = sum(done.rows for done in earlier if done.request == redaction.request)
-        pending = replace(redaction, rows=sum(edit.rows for edit in edits) - before)
+        pending = replace(redaction, rows=sum(edit.rows for edit in edits) - before, before=sum_before)
         for manifest in found:
             file = _file(manifest, name)
             _save(lake, manifest, replace(file, redactions=(*file.redactions, pending)))
@@ -130,10 +131,10 @@ def _write(old: IO[bytes], new: IO[bytes], name: str, edits: Sequence[Edit], sub
     rewrite(old, new, name, editors, scratch)
 
 
-def redacted_rows(lake: Lake, sha256: str, request: str) -> int:
-    """How many rows a request took out of the raw files of one sha256."""
+def redactions(lake: Lake, sha256: str, request: str) -> list[Redaction]:
+    """What a request took out of the raw files of one sha256."""
     files = manifests(lake, sha256)[0].files
-    return sum(done.rows for file in files for done in file.redactions if done.request == request)
+    return [done for file in files for done in file.redactions if done.request == request]
 
 
 def _pending(file: RawFile) -> Redaction | None:

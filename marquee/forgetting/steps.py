@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from marquee.forgetting import logs, raw_files, requests, results, rows
+from marquee.forgetting import downloads, logs, raw_files, requests, results, rows
 from marquee.forgetting.finding import find
 from marquee.forgetting.requests import Record
 from marquee.lake.objects import Lake
@@ -59,11 +59,13 @@ def clean_tables(lake: Lake, request: str) -> dict[str, int]:
     return {table: rows.removed_rows(lake, table, request)[0] for table in names}
 
 
-def clean_raw_files(lake: Lake, request: str, at: str, scratch: Path) -> dict[str, int]:
-    """Empty the lines in the raw files.
+def clean_raw_files(lake: Lake, request: str, at: str, scratch: Path, cache: Path) -> dict[str, int]:
+    """Empty the lines in the raw files, and remove the downloads that are kept of them.
 
     Args:
         at: when the run was asked for, ISO 8601 in UTC.
+        scratch: folder for one file at a time that is written.
+        cache: folder of downloads.
 
     Returns:
         sha256 of raw files -> rows that the request has taken out of them.
@@ -76,6 +78,7 @@ def clean_raw_files(lake: Lake, request: str, at: str, scratch: Path) -> dict[st
     if subject is not None:
         for sha256, edits in requests.all_places(lake, request).items():
             raw_files.redact(lake, sha256, edits, subject, request=request, at=at, scratch=scratch)
+            downloads.remove(cache, {done.before for done in raw_files.redactions(lake, sha256, request)})
     return _raw_rows(lake, request)
 
 
@@ -106,5 +109,5 @@ def finish(lake: Lake, request: str) -> Record:
 
 
 def _raw_rows(lake: Lake, request: str) -> dict[str, int]:
-    found = {sha256: raw_files.redacted_rows(lake, sha256, request) for sha256 in raw_files.batches(lake)}
-    return {sha256: n for sha256, n in found.items() if n}
+    found = {sha256: raw_files.redactions(lake, sha256, request) for sha256 in raw_files.batches(lake)}
+    return {sha256: sum(done.rows for done in of_batch) for sha256, of_batch in found.items() if of_batch}

@@ -54,12 +54,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Redaction:
     """Rows that were taken out of a raw file, by a request to forget: how many, and when (ISO 8601 in UTC).
 
+    `before` is the file's sha256 until then, by which copies of it are known.
     While `is_done` is False the object may already be the new one or not yet: nobody else can tell its size and sum.
     """
 
     request: str
     at: str
     rows: int
+    before: str
     is_done: bool = True
 
 

@@ -14,7 +14,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,10 +42,11 @@ class Installation:
     settings: Settings
     shell: dict[str, str]
 
-    def marquee(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """The command `marquee`, as a person types it."""
+    def marquee(self, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        """The command `marquee`, as a person types it, and what it then asks for."""
         return subprocess.run(
             [sys.executable, "-m", "marquee.cli", *words],
+            input=typed,
             env=self.shell,
             cwd=self.settings.var.parent,
             capture_output=True,
@@ -122,7 +123,20 @@ def command_lines() -> Iterator[CommandLines]:
 def installation(
     shared_data: Path, tmp_path_factory: pytest.TempPathFactory, command_lines: CommandLines
 ) -> Iterator[Installation]:
-    folder = tmp_path_factory.mktemp("marquee")
+    with installed(tmp_path_factory.mktemp("marquee")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def own_installation(tmp_path_factory: pytest.TempPathFactory, command_lines: CommandLines) -> Iterator[Installation]:
+    """An installation that the tests of one file have for themselves."""
+    with installed(tmp_path_factory.mktemp("own")) as made:
+        yield made
+
+
+@contextmanager
+def installed(folder: Path) -> Iterator[Installation]:
+    """Services of their own, with all state in the folder, from their start to their end."""
     names = list(Ports.model_fields)
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     settings = Settings(

@@ -126,7 +126,7 @@ def made(lake: Lake, folder: Path) -> dict[str, Manifest]:
 def forget(lake: Lake, request: str, scratch: Path) -> requests.Record:
     steps.find_lines(lake, request, scratch)
     steps.clean_tables(lake, request)
-    steps.clean_raw_files(lake, request, NOW, scratch)
+    steps.clean_raw_files(lake, request, NOW, scratch, scratch / "cache")
     return steps.finish(lake, request)
 
 
@@ -195,7 +195,7 @@ def test_the_manifests_tell_of_it_and_the_same_bytes_stay_known(fresh_lake: Lake
         assert (file.size, file.sha256) == (len(body), hashlib.sha256(body).hexdigest())
         (redaction,) = file.redactions
         assert (redaction.request, redaction.at, redaction.is_done) == (request, NOW, True)
-        assert file.sha256 != manifests[name].sha256
+        assert redaction.before == manifests[name].sha256 != file.sha256
     with zipfile.ZipFile(io.BytesIO(after[f"raw/{manifests['archive'].sha256}/ml.zip"])) as archive:
         assert archive.read("ml/tags.csv") == b"userId,movieId,tag\n\nzoe,1,hers\n"
         assert archive.read("ml/movies.csv") == MOVIES.encode()
@@ -333,7 +333,7 @@ def test_an_unknown_request_is_said(fresh_lake: Lake, tmp_path: Path, request_: 
     for step in (
         lambda: steps.find_lines(fresh_lake, request_, tmp_path),
         lambda: steps.clean_tables(fresh_lake, request_),
-        lambda: steps.clean_raw_files(fresh_lake, request_, NOW, tmp_path),
+        lambda: steps.clean_raw_files(fresh_lake, request_, NOW, tmp_path, tmp_path),
         lambda: steps.finish(fresh_lake, request_),
     ):
         with pytest.raises(LakeError, match=sentence):
