@@ -21,18 +21,21 @@ PSS = re.compile(r"^Pss:\s+(\d+) kB", flags=re.MULTILINE)
 class PeakMemory:
     """Samples every half second, in a thread, all processes that carry `MARQUEE_VAR=<var>`, with their descendants.
 
+    `with_own_tree` adds this process and its descendants.
+
     Attributes:
         rss_mb: highest sum of resident memory, in MB (10^6 bytes). Pages that processes share count in each of them.
         pss_mb: highest sum of proportional memory, where shared pages count once; NaN where the system tells none.
         processes: the largest number of processes at once.
     """
 
-    def __init__(self, var: Path) -> None:
+    def __init__(self, var: Path, *, with_own_tree: bool = False) -> None:
         self.rss_mb = 0.0
         self.pss_mb = float("nan")
         self.processes = 0
         self._mark = str(var.resolve())
-        self._is_ours: dict[tuple[int, float], bool] = {}
+        own = psutil.Process()
+        self._is_ours = {(own.pid, own.create_time()): True} if with_own_tree else {}
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="peak-memory", daemon=True)
 
