@@ -126,7 +126,9 @@ def _time(columns: Columns, said: Answers, guesses: list[Guess], questions: list
     """The unit of the times, and what to ask about it."""
     column = columns.chosen.get("rated_at")
     if column is None:
-        guesses.append(Guess("ratings.columns.rated_at", "none", "likely", "no column holds times; training needs them"))
+        guesses.append(
+            Guess("ratings.columns.rated_at", "none", "likely", "no column holds times; training needs them")
+        )
         return {}
     if said.time:
         guesses.append(Guess("ratings.time", said.time, "certain", "so it was said"))
