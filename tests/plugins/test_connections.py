@@ -11,7 +11,7 @@ import pytest
 from marquee.errors import LakeError
 from marquee.lake import tables
 from marquee.lake.objects import Lake
-from marquee.lake.raw import stage
+from marquee.lake.raw import read_manifest, stage
 from marquee.settings import settings
 from marquee.sources import locate, recognise
 from plugins.connections import lake, mlflow_environment
@@ -41,13 +41,13 @@ def source(tmp_path: Path) -> Path:
 
 def stage_it(source: Path) -> str:
     """What the task `stage` does with its lake."""
-    return stage(lake(), recognise(locate(str(source), source.parent)), "2026-01-01T00:00:00+00:00").sha256
+    return stage(lake(), recognise(locate(str(source), source.parent)), "2026-01-01T00:00:00+00:00").batch
 
 
 def test_the_lake_is_that_of_the_connection(connect: Callable[[Lake], None], fresh_lake: Lake, source: Path) -> None:
     connect(fresh_lake)
     assert lake() == fresh_lake
-    assert fresh_lake.exists(f"raw/{stage_it(source)}/manifest.json")
+    assert read_manifest(fresh_lake, stage_it(source)).name == "ratings.csv"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_wrong_connection_is_a_sentence_and_works_when_mended(
     for secret in (fresh_lake.secret_key, "a-wrong-secret"):
         assert secret not in str(caught.value)
     connect(fresh_lake)
-    assert fresh_lake.exists(f"raw/{stage_it(source)}/manifest.json")
+    assert read_manifest(fresh_lake, stage_it(source)).name == "ratings.csv"
 
 
 @pytest.mark.parametrize("wrong", [{"bucket": "not-there"}, {"secret_key": "a-wrong-secret"}])
