@@ -40,7 +40,11 @@ From a shell: `marquee ingest SOURCE`.
         execution_timeout=SPARK_TIMEOUT,
         arguments={"batch": staged["batch"], "max_quarantined": "{{ params.max_quarantined }}"},
     )
-    how = {"mode": "{{ params.mode }}", "max_quarantined": "{{ params.max_quarantined }}"}
+    how = {
+        "mode": "{{ params.mode }}",
+        "max_quarantined": "{{ params.max_quarantined }}",
+        "drift": "{{ params.drift }}",
+    }
     ratings_validated = ValidateOperator(
         task_id="validate_ratings", table="ratings", batch=staged["batch"], arguments=how
     )

@@ -36,6 +36,12 @@ INGEST_FORM = {
         title="Bad rows allowed",
         description="Stop above this share of bad ratings",
     ),
+    "drift": Param(
+        "stop",
+        enum=["stop", "warn"],
+        title="Drift",
+        description="Where the batch differs too much from those before it (docs/data-contract.md): stop, or only warn",
+    ),
     "sha256": Param(
         "",
         type="string",

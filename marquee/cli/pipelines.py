@@ -37,6 +37,10 @@ def ingest(
     max_quarantined: Annotated[
         float | None, typer.Option(min=0, max=1, help="Stop above this share of bad ratings.", show_default="0.01")
     ] = None,
+    drift: Annotated[
+        str,
+        typer.Option(help="A batch that differs too much from those before it: stop, or warn.", show_default="stop"),
+    ] = "",
     sha256: Annotated[str, typer.Option(help="Refuse other bytes than these.", show_default=False)] = "",
     chain: Chain = True,
 ) -> None:
@@ -52,6 +56,7 @@ def ingest(
         "mode": "replace" if replace else "append",
         "sha256": sha256.lower(),
         "max_quarantined": max_quarantined,
+        "drift": drift or None,
         "reading": reading.to_json() if reading else None,
     }
     with AirflowClient.of(settings()) as client:

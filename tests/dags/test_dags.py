@@ -238,6 +238,7 @@ def test_no_form_takes_an_id_to_forget(home: Path) -> None:
 def test_the_defaults_of_the_forms(home: Path) -> None:
     assert dag(home, "ingest_ratings")["defaults"] == {
         "format": "auto", "mode": "append", "sha256": "", "max_quarantined": 0.01,
+            "drift": "stop",
         "user_column": "", "item_column": "", "rating_column": "", "time_column": "", "separator": "", "time_unit": "",
         "lowest_rating": None, "highest_rating": None, "reading": None,
     }  # fmt: skip
