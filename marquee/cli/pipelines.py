@@ -64,7 +64,7 @@ def ingest(
     if is_skipped(runs[0], "accept"):
         _say("These bytes are in the lake already: nothing was added. Next: marquee train")
     else:
-        _next(len(runs), {1: "marquee train", 2: "marquee publish"})
+        _next(len(runs), {1: "marquee train", 2: "marquee publish"}, chain=chain)
 
 
 def train(
@@ -94,7 +94,7 @@ def train(
     }
     with AirflowClient.of(settings()) as client:
         runs = run_dag(client, TRAIN, _only_given(given), chain=chain)
-    _next(len(runs), {1: "marquee publish"})
+    _next(len(runs), {1: "marquee publish"}, chain=chain)
 
 
 def publish(
@@ -104,7 +104,7 @@ def publish(
     """Publish the champion's recommendations for every user as tables that answer SQL."""
     with AirflowClient.of(settings()) as client:
         run_dag(client, PUBLISH, _only_given({"model_version": model_version or None, "k": k}))
-    _next(1, {})
+    _next(1, {}, chain=True)
 
 
 def absolute(source: str) -> str:
@@ -116,8 +116,11 @@ def _only_given(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _next(n_runs: int, steps: dict[int, str]) -> None:
+def _next(n_runs: int, steps: dict[int, str], *, chain: bool) -> None:
     """The step after the last run that was followed: where the chain ended early, its next link."""
+    if not chain:
+        _say("What follows, follows by itself. Next: marquee status")
+        return
     _say("Next: " + steps.get(n_runs, 'marquee sql "from recommendations limit 10"'))
 
 
