@@ -13,5 +13,6 @@ RELEASE = Asset(name="release", uri="marquee://serving/release", group="marquee"
 
 def announced(context: Any, asset: Asset) -> dict[str, Any]:
     """What the newest event of the asset that triggered this run says; empty where the run was triggered otherwise."""
-    events = context["triggering_asset_events"].get(asset, [])
-    return dict(events[-1].extra) if events else {}
+    # Several events may have waited for one run, and Airflow promises no order of theirs.
+    newest = max(context["triggering_asset_events"].get(asset, []), key=lambda event: event.timestamp, default=None)
+    return dict(newest.extra) if newest else {}
