@@ -30,7 +30,7 @@ class Aside:
     def known_items(self, manifest: Manifest) -> pa.Array | None:
         """The items that may be rated, where the source promises a full catalogue."""
         reading = manifest.reading.items
-        if reading is None or not reading.is_complete or not self.items.num_rows:
+        if reading is None or not reading.is_complete or not manifest.of("items"):
             return None
         return self.items["item_id"].combine_chunks()
 

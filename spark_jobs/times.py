@@ -52,9 +52,8 @@ def _numbers(texts: pa.Array, unit: str) -> Times:
             pc.if_else(pa.array(is_decimal), texts, pa.scalar("0")).cast(pa.float64()).to_numpy(zero_copy_only=False)
         )
         scaled = np.where(is_decimal, values * (MICROSECONDS / TIME_UNITS[unit]), 0.0)
-        is_close = np.abs(scaled) <= LAST
-        found = np.where(is_decimal & is_close, np.rint(np.where(is_close, scaled, 0.0)), found).astype(np.int64)
-        found, is_time = _in_calendar(found, is_time | (is_decimal & is_close))
+        found = np.where(is_decimal, np.rint(np.clip(scaled, -LAST, LAST)).astype(np.int64), found)
+        found, is_time = _in_calendar(found, is_time | is_decimal)
     return found, is_time
 
 
@@ -63,8 +62,8 @@ def _scaled(whole: NDArray[np.int64], is_time: NDArray[np.bool_], unit: str) -> 
     if per_second > MICROSECONDS:
         return _in_calendar(whole // (per_second // MICROSECONDS), is_time)
     factor = MICROSECONDS // per_second
-    is_small = (whole >= FIRST) & (whole <= LAST // factor)
-    return _in_calendar(np.where(is_small, whole, 0) * factor, is_time & is_small)
+    # What lies behind the calendar's end, as milliseconds taken for seconds do, is put there: it is in the future.
+    return _in_calendar(np.clip(whole, -1, LAST // factor) * factor, is_time)
 
 
 def _iso(texts: pa.Array) -> Times:

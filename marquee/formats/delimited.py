@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
@@ -98,7 +99,9 @@ def parse(data: bytes, shape: Shape, *, is_last: bool) -> tuple[Rows, int]:
     if not data:
         return Rows({name: pa.array([], pa.string()) for name in shape.names}, np.zeros(0, np.int64)), 0
     separator = shape.separator
-    if len(separator) > 1 and UNIT.encode() not in data:
+    has_quotes = bool(shape.quote) and shape.quote.encode() in data
+    # Within quotes a separator is no separator: such a chunk is taken line by line.
+    if len(separator) > 1 and not has_quotes and UNIT.encode() not in data:
         data = data.replace(separator.encode(), UNIT.encode())
         rows, used = parse(data, replace(shape, separator=UNIT), is_last=is_last)
         spread = len(separator.encode()) - 1
@@ -106,7 +109,6 @@ def parse(data: bytes, shape: Shape, *, is_last: bool) -> tuple[Rows, int]:
     # Arrow's parser takes a carriage return for a line end wherever it stands.
     is_plain = data.count(b"\r") == data.count(b"\r\n")
     if is_plain and len(separator.encode()) == 1 and not shape.last_takes_rest:
-        has_quotes = bool(shape.quote) and shape.quote.encode() in data
         ends = record_ends(data, shape) if has_quotes else None
         if ends is not None or not has_quotes:
             fast = _at_once(data, shape, ends, is_last=is_last)
@@ -293,7 +295,10 @@ def split_record(text: str, separator: str, quote: str) -> list[str] | None:
     if len(separator) > 1:
         if quote not in text:
             return text.split(separator)
-        text, separator = text.replace(separator, UNIT), UNIT
+        # Python's reader knows separators of one letter: one that the text does not hold stands for it, in quotes too.
+        letter = next(chr(code) for code in range(ord(UNIT), sys.maxunicode) if chr(code) not in text)
+        fields = split_record(text.replace(separator, letter), letter, quote)
+        return fields and [field.replace(letter, separator) for field in fields]
     if quote not in text:
         return None if "\r" in text else text.split(separator)
     try:

@@ -16,6 +16,8 @@ from marquee.formats.blocks import BadLine, Block
 from marquee.formats.lines import Chunk, chunks, picked
 from marquee.sources.reading import Reading
 
+IDS = ("user_id", "item_id")
+
 
 def read(reading: Reading, stream: BinaryIO, first_line: int = 1) -> Iterator[Block]:
     """Blocks with the reading's columns as texts; genres as lists."""
@@ -46,8 +48,12 @@ def _parse(chunk: Chunk, first: int, paths: dict[str, tuple[str, ...]], decode: 
                 BadLine(first + position, "unreadable_line", f"it is no JSON object but a {kind}", line.rstrip("\r"))
             )
             continue
-        for name, path in paths.items():
-            values[name].append(_as_text(_found(record, path), name))
+        found = {name: _found(record, path) for name, path in paths.items()}
+        if fault := _fault(found, has_escapes="\\u" in line):
+            bad.append(BadLine(first + position, *fault, line.rstrip("\r")))
+            continue
+        for name, value in found.items():
+            values[name].append(_as_text(value, name))
         at.append(position)
     lines = np.array(at, np.int64)
 
@@ -56,6 +62,19 @@ def _parse(chunk: Chunk, first: int, paths: dict[str, tuple[str, ...]], decode: 
 
     types = {name: pa.list_(pa.string()) if name == "genres" else pa.string() for name in paths}
     return Block({name: pa.array(found, types[name]) for name, found in values.items()}, lines + first, raw, bad)
+
+
+def _fault(found: dict[str, Any], *, has_escapes: bool) -> tuple[str, str] | None:
+    """Reason and sentence where the values are no texts and numbers: an object for an id, half of a letter."""
+    for name in IDS:
+        if isinstance(found.get(name), dict | list):
+            return "unreadable_line", f"{name} is no text or number but a {type(found[name]).__name__}"
+    for name, value in found.items() if has_escapes else ():
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            return "undecodable_text", f"{name} holds half of a surrogate pair, which is no letter"
+    return None
 
 
 def _found(record: dict[str, Any], path: tuple[str, ...]) -> Any:

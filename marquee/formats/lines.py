@@ -43,7 +43,8 @@ def chunks(stream: BinaryIO, encoding: str, first_line: int) -> Iterator[Chunk]:
     """
     name = encoding_name(encoding)
     number = first_line
-    pieces = whole_lines(_transcoded(stream, name) if name.startswith(WIDE) else _raw(stream))
+    is_start = first_line == 1
+    pieces = whole_lines(_transcoded(stream, name) if name.startswith(WIDE) else _raw(stream, is_start=is_start))
     text_encoding = "utf-8" if name.startswith(WIDE) else name
     waiting: bytes | None = None
     for piece in pieces:
@@ -81,13 +82,13 @@ def whole_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
     held = 0
     for piece in pieces:
         cut = piece.rfind(b"\n") + 1
+        if held + (piece.find(b"\n") if cut else len(piece)) > LONGEST_LINE_BYTES:
+            raise DataError(
+                "A line is longer than 64 MB: this is no text file of one row a line; check what the file is."
+            )
         if cut == 0:
             rest.append(piece)
             held += len(piece)
-            if held > LONGEST_LINE_BYTES:
-                raise DataError(
-                    "A line is longer than 64 MB: this is no text file of one row a line; check what the file is."
-                )
             continue
         yield b"".join((*rest, piece[:cut]))
         rest, held = [piece[cut:]], len(piece) - cut
@@ -106,9 +107,9 @@ def picked(data: bytes, positions: Sequence[int], encoding: str) -> list[str]:
     return [text_of(lines[position], encoding) for position in positions]
 
 
-def _raw(stream: BinaryIO) -> Iterator[bytes]:
-    """The stream's bytes. A file of old, whose lines end in carriage returns alone, gets newlines."""
-    is_old: bool | None = None
+def _raw(stream: BinaryIO, *, is_start: bool) -> Iterator[bytes]:
+    """The stream's bytes. A file of old, whose lines end in carriage returns alone, gets newlines; it is never cut."""
+    is_old: bool | None = None if is_start else False
     while piece := stream.read(CHUNK_BYTES):
         if is_old is None:
             is_old = b"\n" not in piece and b"\r" in piece

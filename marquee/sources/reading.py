@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Table = Literal["ratings", "items", "splits"]
 Layout = Literal["delimited", "jsonl", "parquet", "baskets", "netflix"]
@@ -19,6 +19,9 @@ Repeated = Literal["latest", "sum"]
 #: Units of a time that is a number, with how many of them make a second; "iso" is text as ISO 8601 writes it.
 TIME_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 ISO = "iso"
+
+#: Our names of columns, in the order in which people are told of them.
+COLUMNS = ("user_id", "item_id", "rating", "rated_at", "title", "genres")
 
 
 class Reading(BaseModel):
@@ -43,6 +46,12 @@ class Reading(BaseModel):
         False, description="whether the last of n_fields takes the rest of its line, separators and all"
     )
     other_columns: Literal["ignore", "refuse"] = Field("ignore", description="what to do with columns not named here")
+
+    @field_validator("columns")
+    @classmethod
+    def _in_our_order(cls, columns: dict[str, str]) -> dict[str, str]:
+        """A manifest's JSON has its keys by letters."""
+        return {name: columns[name] for name in sorted(columns, key=[*COLUMNS, *columns].index)}
 
 
 class RatingsReading(Reading):
