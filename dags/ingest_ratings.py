@@ -48,6 +48,8 @@ From a shell: `marquee ingest SOURCE`.
     ratings_validated = ValidateOperator(
         task_id="validate_ratings", table="ratings", batch=staged["batch"], arguments=how
     )
-    items_validated = ValidateOperator(task_id="validate_items", table="items", batch=staged["batch"], arguments=how)
+    items_validated = ValidateOperator(
+        task_id="validate_items", table="items", beside=("splits", "quarantine"), batch=staged["batch"]
+    )
     accepted = accept.override(outlets=[RATINGS])(staged, mode="{{ params.mode }}")
     new >> normalized >> [ratings_validated, items_validated] >> accepted

@@ -38,7 +38,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: its name, what a row is, the columns that tell rows apart, and all columns in order.
+    """One table: its name, what a row is, the columns that tell rows apart (none: rows may be alike), all in order.
 
     `also_unique` lists further groups of columns that no two rows share; `min_rows` is the least that is a table;
     `partition` is a column of the Delta table that is in no part itself (a bucket: `marquee.buckets`).
@@ -214,7 +214,7 @@ DRIFTS = (
 QUARANTINE = Table(
     name="quarantine",
     grain="a row that was read and not accepted",
-    key=("source_sha256", "source_file", "source_line", "reason"),
+    key=(),  # a basket's line may hold the same fault twice
     columns=(
         SOURCE_SHA256,
         SOURCE_FILE,

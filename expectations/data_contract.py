@@ -107,8 +107,8 @@ def facts(table: Table) -> Iterator[str]:
     ]
     yield f"A row is {table.grain}."
     yield f"It lies {'; and '.join(places)}."
-    groups = [", ".join(f"`{name}`" for name in group) for group in (table.key, *table.also_unique)]
-    yield f"Key: {'; also '.join(groups)}."
+    groups = [", ".join(f"`{name}`" for name in group) for group in (table.key, *table.also_unique) if group]
+    yield f"Key: {'; also '.join(groups)}." if groups else "It has no key: rows may be alike."
     if table.min_rows == 0:
         yield "It may be empty."
     if table.partition:

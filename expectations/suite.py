@@ -81,11 +81,12 @@ class Suite:
 
 def build(table: Table, columns: Sequence[Column], checks: Sequence[Check], advice: str) -> Suite:
     """The suite of a table: what its contract says, with `columns` in place of the contract's, and further checks."""
+    groups = [group for group in (table.key, *table.also_unique) if group]
     return Suite(
         table=table,
         schema=tuple(schema_expectations(table)),
         rows=tuple(expectation for column in columns for expectation in column_expectations(column)),
-        checks=(row_count(table), *(unique(group) for group in (table.key, *table.also_unique)), *checks),
+        checks=(row_count(table), *map(unique, groups), *checks),
         advice=advice,
     )
 

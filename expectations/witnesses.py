@@ -99,7 +99,8 @@ class _Part:
         """For each question about the column, the positions of the rows that answer it alike; never empty."""
         values = self._columns[column.name]
         if column.type == "string":
-            yield from self._texts(values, column)
+            is_told = column.allowed or column.min_length is not None or column.max_length is not None
+            yield from self._texts(values, column) if is_told else self._missing(values)
             return
         missing = values.is_null(nan_is_null=True)
         is_whole = not missing.true_count
@@ -112,6 +113,11 @@ class _Part:
             for end in dict.fromkeys((held.min(), held.max()) if len(held) else ()):
                 found = np.flatnonzero(held == end)
                 yield found if is_whole else known[found]
+
+    def _missing(self, values: pa.Array) -> Iterator[Positions]:
+        missing = values.dictionary_decode().is_null() if isinstance(values, pa.DictionaryArray) else values.is_null()
+        if missing.true_count:
+            yield _positions(missing)
 
     def _texts(self, values: pa.Array, column: Column) -> Iterator[Positions]:
         codes, texts = _coded(values)

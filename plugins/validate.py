@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 from airflow.sdk import conf as airflow_conf
@@ -11,6 +11,9 @@ from airflow.sdk import conf as airflow_conf
 from marquee.errors import DataError
 from marquee.lake.objects import Lake
 from plugins.connections import lake
+
+if TYPE_CHECKING:
+    from expectations.report import Report
 
 
 class DataDocsLink(BaseOperatorLink):
@@ -33,6 +36,7 @@ class ValidateOperator(BaseOperator):
     Args:
         table: name of the contract.
         batch: name under which the rows were prepared. Templated.
+        beside: further tables of the same batch, about which the contract says everything.
         arguments: what the suite needs to know beside the contract: `mode`, `max_quarantined` and `drift` ("warn": no
             drift ends the run) for ratings, `k` for recommendations. Templated.
     """
@@ -40,10 +44,19 @@ class ValidateOperator(BaseOperator):
     template_fields: Sequence[str] = ("batch", "arguments")
     operator_extra_links = (DataDocsLink(),)
 
-    def __init__(self, *, table: str, batch: str, arguments: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        table: str,
+        batch: str,
+        beside: Sequence[str] = (),
+        arguments: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.table = table
         self.batch = batch
+        self.beside = tuple(beside)
         self.arguments = arguments or {}
         self.docs_key = ""
 
@@ -52,33 +65,41 @@ class ValidateOperator(BaseOperator):
         from expectations.validation import validate
 
         store = lake()
-        report = validate(store, self.table, self.batch, **self._conditions(store))
-        self.docs_key = report.docs_key
-        record(store, report, self.batch, str(context["run_id"]), context["dag_run"].run_after)
-        for note in report.notes:
-            self.log.info("%s: %s", self.table, note)
-        for warning in report.warnings:
-            self.log.warning("%s: %s", self.table, warning.sentence)
-        if not report.success:
-            raise DataError(report.sentence())
-        self.log.info(report.sentence())
+        reports = []
+        for table in (self.table, *self.beside):
+            report = validate(store, table, self.batch, **self._conditions(store, table))
+            record(store, report, self.batch, str(context["run_id"]), context["dag_run"].run_after)
+            self._tell(report)
+            reports.append(report)
+        failed = [report for report in reports if not report.success]
+        shown = (failed or reports)[0]
+        self.docs_key = shown.docs_key
+        if failed:
+            raise DataError(shown.sentence())
         return {
-            "rows": report.n_rows,
-            "expectations": len(report.expectations),
-            "warnings": [warning.sentence for warning in report.warnings],
-            "data_docs": report.docs_key,
+            "rows": shown.n_rows,
+            "expectations": sum(len(report.expectations) for report in reports),
+            "warnings": [warning.sentence for report in reports for warning in report.warnings],
+            "data_docs": shown.docs_key,
         }
 
-    def _conditions(self, store: Lake) -> dict[str, Any]:
+    def _tell(self, report: Report) -> None:
+        for note in report.notes:
+            self.log.info("%s: %s", report.table, note)
+        for warning in report.warnings:
+            self.log.warning("%s: %s", report.table, warning.sentence)
+        self.log.info(report.sentence())
+
+    def _conditions(self, store: Lake, table: str) -> dict[str, Any]:
         """The arguments of `validate` that depend on table, batch and form."""
         from expectations.contracts import MAX_QUARANTINED
         from expectations.ratings import scale_of
         from marquee.lake.raw import read_manifest
 
-        if self.table == "recommendations":
+        if table == "recommendations":
             k = self.arguments.get("k")
             return {"k": int(k) if k else None}
-        if self.table != "ratings":
+        if table != "ratings":
             return {}
         return {
             "mode": "replace" if self.arguments.get("mode") == "replace" else "append",

@@ -41,8 +41,8 @@ def connected(fresh_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lak
     settings.cache_clear()
 
 
-def run(table: str, batch: str, **arguments: Any) -> dict[str, Any]:
-    operator = ValidateOperator(task_id="validate", table=table, batch=batch, arguments=arguments)
+def run(table: str, batch: str, beside: tuple[str, ...] = (), **arguments: Any) -> dict[str, Any]:
+    operator = ValidateOperator(task_id="validate", table=table, batch=batch, beside=beside, arguments=arguments)
     return operator.execute({"run_id": "manual__1", "dag_run": SimpleNamespace(run_after=ASKED_AT)})
 
 
@@ -125,6 +125,25 @@ def test_warnings_are_logged_and_told_and_a_drift_may_pass(
     done = run("ratings", batch, drift="warn")
     assert any(warning.startswith("rating_psi: Drift") for warning in done["warnings"])
     assert "ratings: rating_psi: Drift" in capsys.readouterr().out
+
+
+def test_tables_beside_it_are_validated_too(connected: Lake) -> None:
+    prepare(connected, "batch", [1.0])
+    pair = {"split": "probe", "user_id": "u0", "item_id": "1", "source_line": 1}
+    line = {"kind": "splits", "reason": "missing_user_id", "sentence": "no user", "raw": ",1", "source_line": 2}
+    origin = {"source_sha256": "a" * 64, "source_file": "probe.txt"}
+    for table, rows in (("splits", [pair]), ("quarantine", [line, line])):
+        part = pa.Table.from_pylist([row | origin for row in rows], schema=arrow_schema(TABLES[table]))
+        write(connected, table, "batch", part)
+    done = run("items", "batch", beside=("splits", "quarantine"))
+    assert done["rows"] == 1
+    assert {row["table_name"] for row in quality(connected)} == {"items", "splits", "quarantine"}
+    odd = pa.Table.from_pylist([line | origin | {"reason": "bad luck"}], schema=arrow_schema(TABLES["quarantine"]))
+    write(connected, "quarantine", "batch", odd)
+    with pytest.raises(
+        DataError, match=r"Table quarantine breaks 1 .* reason: One of .*\(probe.txt line 2: bad luck\)"
+    ):
+        run("items", "batch", beside=("splits", "quarantine"))
 
 
 def test_recommendations_need_their_k(connected: Lake) -> None:
