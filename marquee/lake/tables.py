@@ -208,15 +208,17 @@ def n_buckets(lake: Lake, table: str, version: int) -> int:
 
 
 def commit_of(lake: Lake, table: str, version: int) -> dict[str, Any]:
-    """The commit that made a version, as Delta keeps it.
+    """The commit that tells what a version holds, as Delta keeps it.
+
+    It is the version's own, or the newest before it that names batches: who only tidies up (a vacuum) commits too.
 
     Raises:
         LakeError: the table has no such version.
     """
-    for entry in history(lake, table):
-        if int(entry["version"]) == version:
-            return entry
-    raise LakeError(f"Table {table} has no version {version} in its history: name one that it has.")
+    until = [entry for entry in history(lake, table) if int(entry["version"]) <= version]
+    if not until or int(until[0]["version"]) != version:
+        raise LakeError(f"Table {table} has no version {version} in its history: name one that it has.")
+    return next((entry for entry in until if BATCHES in entry), until[0])
 
 
 def is_in(found: Sequence[str], batch: str, mode: Mode) -> bool:

@@ -131,6 +131,19 @@ def test_a_batch_without_rows_writes_nothing_twice(fresh_lake: Lake) -> None:
     assert rows(fresh_lake, "t", 4) == {}
 
 
+def test_a_vacuum_takes_no_batch_away(fresh_lake: Lake) -> None:
+    """It commits too, and knows nothing of batches: an ingest of the same bytes must still be recognised."""
+    first, second = prepare(fresh_lake, "t", "a", {"x": 1}), prepare(fresh_lake, "t", "b", {"y": 2})
+    commit(fresh_lake, first)
+    commit(fresh_lake, second, mode="replace")
+    tables.open_table(fresh_lake, "t").vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    version = tables.current_version(fresh_lake, "t")
+    assert version is not None and version > 1
+    assert tables.batches(fresh_lake, "t", version) == ["b"]
+    assert commit(fresh_lake, second) == version
+    assert tables.batches(fresh_lake, "t", commit(fresh_lake, prepare(fresh_lake, "t", "c", {"z": 3}))) == ["b", "c"]
+
+
 def test_what_is_not_there_is_said(fresh_lake: Lake) -> None:
     with pytest.raises(LakeError, match=r"Table t does not exist .* ingest ratings first"):
         tables.open_table(fresh_lake, "t")
