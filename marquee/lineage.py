@@ -22,8 +22,8 @@ def of_model(*, model: str, version: str | None, k: int) -> dict[str, Any]:
 
     Returns:
         `release_id` (a function of the rest but for the Airflow run: the same content has the same id), `model_name`,
-        `model_version`, `mlflow_run_id`, `k`, `ratings_version`, `items_version`, `batches`, `raw_sha256`, `ingest_run_ids`,
-        `train_run_id` and `marquee_version`.
+        `model_version`, `mlflow_run_id`, `k`, `ratings_version`, `items_version`, `batches`, `raw_sha256`,
+        `ingest_run_ids`, `train_run_id` and `marquee_version`.
 
     Raises:
         RegistryError: there is no such version or no champion yet, or its run does not say what it was trained on.

@@ -8,14 +8,14 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from marquee.errors import DataError
 from marquee.formats import header_of, read
+from marquee.formats.lines import LONGEST_LINE_BYTES
 from marquee.lake.objects import Lake, lake_errors
-from marquee.lake.raw import Manifest, Member, file_key, open_member, open_members
+from marquee.lake.raw import Manifest, Member, file_key, open_members
 
 if TYPE_CHECKING:
     from marquee.formats.blocks import Block
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: Bytes of raw data that a task takes at least, if there are so many.
 BYTES_OF_A_GROUP = 32 << 20
 CHUNK_BYTES = 8 << 20
+HEADER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,13 @@ def _blocks(
 
 
 def _header(lake: Lake, manifest: Manifest, member: Member) -> list[str] | None:
-    with closing(open_member(lake, manifest, member)) as stream:
-        return header_of(manifest.reading_of(member), stream)
+    """The first line of a file that is cut, from its first bytes alone."""
+    key = file_key(manifest.sha256, member.file)
+    with lake_errors(f"read {key}", lake), lake.filesystem().open_input_file(f"{lake.bucket}/{key}") as file:
+        start = file.read_at(min(HEADER_BYTES, file.size()), 0)
+        if b"\n" not in start:  # thousands of columns
+            start = file.read_at(min(LONGEST_LINE_BYTES, file.size()), 0)
+    return header_of(manifest.reading_of(member), io.BytesIO(start))
 
 
 class _Range(io.RawIOBase):

@@ -267,12 +267,16 @@ def manifests(lake: Lake, sha256: str) -> list[Manifest]:
     return sorted(found, key=lambda manifest: (manifest.received_at, manifest.batch))
 
 
-def open_object(lake: Lake, key: str) -> BinaryIO:
-    """An object as a stream that can go back, by ranged reads.
+def open_object(lake: Lake, key: str, size: int | None = None) -> BinaryIO:
+    """An object as a stream that can go back, by ranged reads; one that is known to be small, by one request.
 
     Raises:
         LakeError: it is missing, or the store refuses; while reading too.
     """
+    if size is not None and size <= READ_AHEAD_BYTES:
+        with lake_errors(f"read {lake.uri(key)}", lake):
+            body = lake.client().get_object(Bucket=lake.bucket, Key=key)["Body"].read()
+        return io.BufferedReader(io.BytesIO(body))  # type: ignore[arg-type]
     return io.BufferedReader(_LakeFile(lake, key), READ_AHEAD_BYTES)
 
 
@@ -298,8 +302,9 @@ def open_members(
 
     Raises: as `open_member`.
     """
+    sizes = {file.name: file.size for file in manifest.files}
     for (file, _), inside in _passes(members).items():
-        with archive_errors(file), open_object(lake, file_key(manifest.sha256, file)) as whole:
+        with archive_errors(file), open_object(lake, file_key(manifest.sha256, file), sizes.get(file)) as whole:
             paths = [path for path in inside if path is not None]
             for path, stream in streams(whole, paths, file) if paths else [(None, whole)]:
                 yield inside[path], _plain(stream, inside[path])
