@@ -140,12 +140,17 @@ def installed(folder: Path) -> Iterator[Installation]:
     names = list(Ports.model_fields)
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     settings = Settings(
-        var=folder / "var", cache=folder / "cache", dags=small_dags(folder / "dags"), ports=Ports(**ports)
+        var=folder / "var",
+        cache=folder / "cache",
+        sources=folder / "sources",
+        dags=small_dags(folder / "dags"),
+        ports=Ports(**ports),
     )
     shell = {name: value for name, value in os.environ.items() if not name.startswith(("MARQUEE", "JAVA"))}
     shell |= {f"MARQUEE_PORTS__{name.upper()}": str(port) for name, port in ports.items()}
     shell |= {"MARQUEE_VAR": str(settings.var), "MARQUEE_CACHE": str(settings.cache)}
-    shell |= {"MARQUEE_DAGS": str(settings.dags), "PATH": path_without_java(folder / "bin"), "COLUMNS": "200"}
+    shell |= {"MARQUEE_SOURCES": str(settings.sources), "MARQUEE_DAGS": str(settings.dags)}
+    shell |= {"PATH": path_without_java(folder / "bin"), "COLUMNS": "200"}
     made = Installation(settings, shell)
     try:
         started = made.marquee("up")

@@ -10,7 +10,8 @@ import tarfile
 import time
 import zipfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -21,11 +22,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from marquee.errors import DataError, SourceError
-from marquee.sources import locate
+from marquee.sources import locate, recognise
 from marquee.sources.formats import FORMATS
 from marquee.sources.inspection import Answers, Inspection, inspect, is_untouched, source_name, written
 from marquee.sources.inspection.examples import rows_of
 from marquee.sources.inspection.names import role_of
+from marquee.sources.inspection.patterns import folder_of, patterns_of
 from marquee.sources.inspection.scale import scale_of
 from marquee.sources.inspection.times import read_time, time_of
 from marquee.sources.reading import RatingsReading
@@ -315,6 +317,42 @@ def test_an_archive_of_the_same(tmp_path: Path) -> None:
     sources = [look(tmp_path / name).source for name in ("shop", "export.tar.gz", "export.zip")]
     assert [source.name for source in sources] == ["shop", "export", "export"]
     assert len({source.digest for source in sources}) == 1
+
+
+def test_a_folder_as_spark_partitions_it(tmp_path: Path) -> None:
+    for day in ("2021-03-01", "2021-03-02"):
+        folder = tmp_path / "export" / "ratings" / f"day={day}"
+        folder.mkdir(parents=True)
+        for part in range(2):
+            (folder / f"part-{part}.csv").write_text(lines("{user},{item},{stars}", "user,item,rating"))
+    (tmp_path / "export" / "items").mkdir()
+    (tmp_path / "export" / "items" / "part-0.csv").write_text("item,title\n" + "".join(f"i{n},T\n" for n in range(9)))
+    source = look(tmp_path / "export").source
+    assert source.ratings.files == ("ratings/day=*/part-*.csv",)
+    assert source.items is not None and source.items.files == ("items/part-0.csv",)
+    members = recognise(locate(str(tmp_path / "export"), tmp_path), source).members
+    assert [member.table for member in members] == ["ratings"] * 4 + ["items"]
+
+
+@given(
+    paths=st.lists(
+        st.from_regex(r"\A[a-c0-9*\[]{1,4}/[a-c]{1,2}[0-9]{0,2}\.csv\Z"), min_size=2, max_size=8, unique_by=str.lower
+    ),
+    n=st.integers(1, 8),
+)
+def test_patterns_fit_their_files_and_no_others(paths: list[str], n: int) -> None:
+    mine, others = paths[:n], paths[n:]
+    folder = folder_of(mine)
+    patterns = patterns_of(mine, others, folder)
+
+    def is_matched(path: str) -> bool:
+        if not PurePosixPath(path).is_relative_to(folder):
+            return False
+        parts = PurePosixPath(path).relative_to(folder).parts
+        wanted = [pattern.split("/") for pattern in patterns]
+        return any(len(each) == len(parts) and all(map(fnmatch, parts, each)) for each in wanted)
+
+    assert [path for path in paths if is_matched(path)] == mine
 
 
 def test_two_files_that_may_be_the_ratings(tmp_path: Path) -> None:

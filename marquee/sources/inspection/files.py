@@ -15,6 +15,7 @@ from marquee.sources.files import file_errors
 from marquee.sources.inspection.guesses import Confidence, Guess, Question
 from marquee.sources.inspection.names import role_of
 from marquee.sources.inspection.parquet import MAGIC, table_of_parquet
+from marquee.sources.inspection.patterns import folder_of, patterns_of, shared_start
 from marquee.sources.inspection.table import Table, table_of
 from marquee.sources.inspection.text import Text, text_of
 from marquee.sources.location import Located
@@ -45,6 +46,10 @@ class Kind:
     entries: list[Entry]
     table: Table
     encoding: str
+
+    @property
+    def paths(self) -> list[str]:
+        return [entry.path for entry in self.entries]
 
     @property
     def roles(self) -> set[str]:
@@ -135,17 +140,25 @@ def chosen(located: Located) -> Chosen:
     )
     best, *others = ranked
     rivals = [kind for kind in others if kind.roles == best.roles]
-    found = Chosen(best.entries[0], _patterns(best.entries, entries))
-    either = " or ".join(", ".join(_patterns(kind.entries, entries)) for kind in (best, *rivals))
+    catalogues = [kind for kind in kinds if kind.may_be_items]
+    items = catalogues[0] if len(catalogues) == 1 else None
+    everything = [entry.path for entry in entries]
+    folder = folder_of([*best.paths, *(items.paths if items else ())])
+    found = Chosen(best.entries[0], _patterns(best, everything, folder))
+    if items:
+        found.items, found.item_patterns = items, _patterns(items, everything, folder)
     if rivals:
+        root = PurePosixPath()
+        either = " or ".join(", ".join(_patterns(kind, everything, root)) for kind in (best, *rivals))
         found.questions.append(Question("ratings.files", f"Which files hold the ratings, {either}?"))
     sure: Confidence = "unsure" if rivals else "likely"
     n_files = f"{len(best.entries):,} file{'' if len(best.entries) == 1 else 's'} with users and items"
     found.guesses.append(Guess("ratings.files", ", ".join(found.patterns), sure, n_files))
-    catalogues = [kind for kind in kinds if kind.may_be_items]
-    if len(catalogues) == 1:
-        found.items, found.item_patterns = catalogues[0], _patterns(catalogues[0].entries, entries)
     return found
+
+
+def _patterns(kind: Kind, everything: Sequence[str], folder: PurePosixPath) -> tuple[str, ...]:
+    return patterns_of(kind.paths, [path for path in everything if path not in kind.paths], folder)
 
 
 def _kinds(located: Located, entries: Sequence[Entry]) -> list[Kind]:
@@ -158,40 +171,17 @@ def _kinds(located: Located, entries: Sequence[Entry]) -> list[Kind]:
             continue
         table, encoding = looked.table, looked.text.encoding if looked.text else "utf-8"
         ending = PurePosixPath(without_ending(entry.path)).suffix.lower()
-        folder = PurePosixPath(entry.path).parent
-        look = (folder, ending, str(table.reading), tuple(table.names))
+        depth = len(PurePosixPath(entry.path).parts)
+        look = (depth, ending, str(table.reading), tuple(table.names))
         kinds.setdefault(look, Kind([], table, encoding)).entries.append(entry)
     for entry in entries[GLANCES:]:
         # One more part file of many is told by its name alone.
         for kind in kinds.values():
             first, last = kind.entries[0].path, kind.entries[-1].path
-            if len(kind.entries) > 1 and entry.path.startswith(_shared_start([first, last])):
+            if len(kind.entries) > 1 and entry.path.startswith(shared_start([first, last])):
                 kind.entries.append(entry)
                 break
     return list(kinds.values())
-
-
-def _patterns(files: Sequence[Entry], everything: Sequence[Entry]) -> tuple[str, ...]:
-    """Names, or one pattern that fits all of these files and no other one."""
-    names = [without_ending(PurePosixPath(entry.path).name) for entry in files]
-    if len(names) == 1:
-        return (_literally(names[0]),)
-    start = _shared_start(names).rstrip("0123456789")
-    end = _shared_start([name[::-1] for name in names])[::-1].lstrip("0123456789")
-    others = [without_ending(PurePosixPath(entry.path).name) for entry in everything if entry not in files]
-    if any(other.startswith(start) and other.endswith(end) for other in others):
-        return tuple(_literally(name) for name in names)
-    return (f"{_literally(start)}*{_literally(end)}",)
-
-
-def _shared_start(names: Sequence[str]) -> str:
-    first, last = min(names), max(names)
-    n = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
-    return first[:n]
-
-
-def _literally(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
 def opened(located: Located, entry: Entry, n_bytes: int) -> tuple[BinaryIO, bool]:
