@@ -13,10 +13,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from marquee.buckets import bucket_of
 from marquee.formats.blocks import BadLine
+from marquee.formats.shape import ENCODED
 
+#: Of a dictionary with more entries than this share of a frame's rows only the used ones travel.
+MAX_SHARE_OF_ITEMS = 0.25
 #: Rows of a task are sent when so many have come together, so that its memory is bounded.
 ROWS_AT_ONCE = 2_000_000
 #: Refused rows, as a task sends them.
@@ -30,11 +34,11 @@ REFUSED = pa.schema(
         ("raw", pa.string()),
     ]
 )
-#: Accepted ratings, as a task sends them.
+#: Accepted ratings, as a task sends them: a frame's dictionaries travel with it.
 RATINGS = pa.schema(
     [
-        ("user_id", pa.string()),
-        ("item_id", pa.string()),
+        ("user_id", ENCODED),
+        ("item_id", ENCODED),
         ("rating", pa.float64()),
         ("rated_at", pa.int64()),
         ("line", pa.int64()),
@@ -65,27 +69,52 @@ def message(bucket: int, kind: str, frame: bytes) -> pa.RecordBatch:
 
 
 def divided(accepted: Sequence[pa.Table], n_buckets: int) -> Iterator[tuple[int, pa.Table]]:
-    """Accepted ratings (user_id and item_id as dictionaries, `member` among the columns), by bucket."""
+    """Accepted ratings (user_id and item_id as dictionaries, `member` among the columns), by bucket.
+
+    The users of a frame are those of its bucket, so its dictionary of users has no others.
+    """
     table = pa.concat_tables(accepted).unify_dictionaries().combine_chunks()
     if not table.num_rows:
         return
-    user = table["user_id"].chunk(0) if isinstance(table["user_id"], pa.ChunkedArray) else table["user_id"]
-    if n_buckets == 1:
-        yield 0, plain(table)
-        return
-    codes = user.indices.to_numpy(zero_copy_only=False)
-    buckets = bucket_of(user.dictionary, n_buckets).astype(np.uint16)[codes]
+    user, item = (one_array(table[name]) for name in ("user_id", "item_id"))
+    bucket_of_user = bucket_of(user.dictionary, n_buckets)
+    users = np.argsort(bucket_of_user, kind="stable")
+    ends_of_users = np.searchsorted(bucket_of_user[users], np.arange(n_buckets), side="right").tolist()
+    place = np.empty(len(users), np.int32)
+    place[users] = np.arange(len(users))
+    user_codes, item_codes = (np.asarray(ids.indices.to_numpy(zero_copy_only=False)) for ids in (user, item))
+    buckets = bucket_of_user.astype(np.uint16)[user_codes]
     order = np.argsort(buckets, kind="stable")  # a radix sort, for 16 bits
-    ordered = plain(table.take(pa.array(order)))
-    stops = np.searchsorted(buckets[order], np.arange(n_buckets), side="right").tolist()
-    for bucket, (start, stop) in enumerate(zip([0, *stops[:-1]], stops, strict=True)):
-        if stop > start:
-            yield bucket, ordered.slice(start, stop - start)
+    ends = np.searchsorted(buckets[order], np.arange(n_buckets), side="right").tolist()
+    others = table.select(["rating", "rated_at", "line", "member"])
+    rest = others if n_buckets == 1 else others.take(pa.array(order))
+    codes_of_users, codes_of_items = place[user_codes[order]], item_codes[order]
+    start = first_user = 0
+    for bucket, (end, end_of_users) in enumerate(zip(ends, ends_of_users, strict=True)):
+        if end > start:
+            names = user.dictionary.take(pa.array(users[first_user:end_of_users]))
+            ids = {
+                "user_id": pa.DictionaryArray.from_arrays(pa.array(codes_of_users[start:end] - first_user), names),
+                "item_id": _used(codes_of_items[start:end], item.dictionary),
+            }
+            part = rest.slice(start, end - start)
+            columns = {name: ids[name] if name in ids else part[name] for name in RATINGS.names}
+            yield bucket, pa.table(columns).cast(RATINGS)
+        start, first_user = end, end_of_users
 
 
-def plain(table: pa.Table) -> pa.Table:
-    """The table with texts in place of dictionaries, in the columns of `RATINGS`."""
-    return table.select(RATINGS.names).cast(RATINGS)
+def one_array(column: pa.ChunkedArray) -> pa.Array:
+    """A column without its chunks."""
+    whole = column.combine_chunks()
+    return whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
+
+
+def _used(codes: NDArray[np.int32], dictionary: pa.Array) -> pa.DictionaryArray:
+    """Codes into a dictionary, which is cut down to those that are used where it is large for them."""
+    if len(dictionary) > len(codes) * MAX_SHARE_OF_ITEMS:
+        used, inverse = np.unique(codes, return_inverse=True)
+        return pa.DictionaryArray.from_arrays(pa.array(inverse.astype(np.int32)), dictionary.take(pa.array(used)))
+    return pa.DictionaryArray.from_arrays(pa.array(codes), dictionary)
 
 
 def refused_table(kind: str, member: int, refused: Sequence[BadLine]) -> pa.Table:

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from expectations.contracts import MAX_ID_LENGTH
 from marquee.formats.blocks import BadLine, Block
-from marquee.formats.shape import FLAG
+from marquee.formats.shape import ENCODED, FLAG
 from marquee.sources.reading import ISO, TIME_UNITS, ItemsReading, RatingsReading
 from spark_jobs.times import NUMBER, microseconds
 
 NOT_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
 SHOWN = 40
-ENCODED = pa.dictionary(pa.int32(), pa.string())
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from marquee.lake import tables
 from marquee.lake.objects import Lake
 from marquee.lake.pieces import Piece, raw_lines
 from marquee.lake.raw import Manifest
-from spark_jobs.buckets import SENT_DDL, message, note, packed, unpacked
+from spark_jobs.buckets import SENT_DDL, message, note, one_array, packed, unpacked
 from spark_jobs.settling import settle
 
 EXAMPLES = 3
@@ -98,8 +98,7 @@ def contracted(rows: pa.Table, manifest: Manifest, names: list[str]) -> pa.Table
 
 def first_seen(rows: pa.Table) -> pa.Table:
     """Each item of the rows with the first place where it is rated: item_id, member, line."""
-    item = rows["item_id"].combine_chunks()
-    item = item.chunk(0) if isinstance(item, pa.ChunkedArray) else item
+    item = one_array(rows["item_id"])
     first = np.full(len(item.dictionary), np.iinfo(np.int64).max)
     np.minimum.at(first, item.indices.to_numpy(zero_copy_only=False), places(rows))
     used = np.flatnonzero(first < np.iinfo(np.int64).max)

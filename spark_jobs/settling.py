@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from marquee.sources.reading import Repeated
+from spark_jobs.buckets import one_array
 
 NO_TIME = -1
 
@@ -41,6 +42,7 @@ def settle(rows: pa.Table, repeated: Repeated, names: list[str]) -> Bucket:
         rows: the columns of `spark_jobs.buckets.RATINGS`.
         names: the members' names, for sentences.
     """
+    rows = rows.unify_dictionaries().combine_chunks()
     user, item = (ordered_codes(rows[name]) for name in ("user_id", "item_id"))
     key = user.codes * len(item.values) + item.codes
     order, is_last = order_of(key, rows)
@@ -83,15 +85,16 @@ class Coded:
         return pa.DictionaryArray.from_arrays(pa.array(self.codes[at].astype(np.int32)), self.values)
 
 
-def ordered_codes(texts: pa.ChunkedArray) -> Coded:
-    """Texts as codes whose order is that of the texts."""
-    encoded = texts.dictionary_encode().combine_chunks()
-    encoded = encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) else encoded
-    rank_order = pc.sort_indices(encoded.dictionary).to_numpy()
-    rank = np.empty(len(rank_order), np.int64)
-    rank[rank_order] = np.arange(len(rank_order))
-    codes = rank[encoded.indices.to_numpy(zero_copy_only=False)]
-    return Coded(codes, encoded.dictionary.take(pa.array(rank_order)))
+def ordered_codes(ids: pa.ChunkedArray) -> Coded:
+    """A column of dictionaries as codes whose order is that of the texts; every value is used."""
+    encoded = one_array(ids)
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    used = np.flatnonzero(np.bincount(codes, minlength=len(encoded.dictionary)))
+    values = encoded.dictionary.take(pa.array(used))
+    order = pc.sort_indices(values).to_numpy()
+    rank = np.zeros(len(encoded.dictionary), np.int64)
+    rank[used[order]] = np.arange(len(order))
+    return Coded(rank[codes], values.take(pa.array(order)))
 
 
 def order_of(key: NDArray[np.int64], rows: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
