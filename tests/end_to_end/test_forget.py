@@ -241,3 +241,16 @@ def test_a_request_that_nobody_made_is_refused(own_installation: Any, forgotten:
         run = client.follow("forget_person", client.trigger("forget_person", {"request": unknown}), timeout=300)
         assert not run.is_success and {task.try_number for task in run.tasks} <= {0, 1}
         assert f"There is no request {unknown} to forget" in client.failure(run)
+
+
+def test_an_id_on_the_command_line_is_out_of_sight_at_once(own_installation: Any, command_lines: Any) -> None:
+    done = own_installation.marquee("forget", "--user", "nobody@nowhere.example", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert any("announce" in line and "skipped" in line for line in done.stdout.splitlines()), "nothing was to announce"
+    request = own_installation.lake.read_json(newest_record(own_installation.lake))["request"]
+    assert any(f"\0--again\0{request}" in line for line in command_lines.seen)
+
+
+def newest_record(lake: Any) -> str:
+    listed = lake.client().list_objects_v2(Bucket=lake.bucket, Prefix="forget/records/")["Contents"]
+    return str(max(listed, key=lambda entry: entry["LastModified"])["Key"])
