@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from expectations.prepared import save_profile, save_witnesses
 from marquee.buckets import buckets_for
-from marquee.errors import DataError
+from marquee.errors import DataError, LakeError
 from marquee.lake import tables
 from marquee.lake.objects import Lake
 from marquee.lake.pieces import Piece, groups, pieces
@@ -53,6 +53,7 @@ def main(argv: list[str]) -> int:
 
 def normalize(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]:
     manifest = read_manifest(lake, arguments.batch)
+    check_nobody_edits(manifest, manifest)
     found = pieces(manifest, "ratings")
     work = groups(found, manifest)
     n_buckets = buckets_for(sum(piece.size * (UNPACKED if is_packed(manifest, piece) else 1) for piece in found))
@@ -63,9 +64,23 @@ def normalize(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]:
     result = collected(results, manifest, aside)
     check_nothing_lost(result.counts)
     job.say(result.sentence())
+    check_nobody_edits(manifest, read_manifest(lake, arguments.batch))
     save(lake, manifest, spark, results, result, aside, n_buckets)
     check_enough_is_good(result, manifest, arguments.max_quarantined)
     return {"batch": manifest.batch, "sha256": manifest.sha256, "source": manifest.reading.name, **result.counts}
+
+
+def check_nobody_edits(before: Manifest, now: Manifest) -> None:
+    """Stop where rows are being taken out of the raw files, or were in the meantime: lines were read that moved.
+
+    Raises:
+        LakeError: so it is (transient).
+    """
+    if now.files != before.files or any(not one.is_done for file in now.files for one in file.redactions):
+        raise LakeError(
+            f"Rows of batch {now.batch} are being forgotten (marquee forget --list): run this again when that is done.",
+            is_transient=True,
+        )
 
 
 def is_packed(manifest: Manifest, piece: Piece) -> bool:

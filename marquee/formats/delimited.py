@@ -40,10 +40,11 @@ csv.field_size_limit(1 << 30)
 
 @dataclass
 class Rows:
-    """Rows of a chunk: values by column, and the position of the line that each starts in (the chunk's first is 0)."""
+    """Rows of a chunk: values by column, and the positions of their first and last lines (the chunk's first is 0)."""
 
     columns: dict[str, pa.Array]
     at: NDArray[np.int64]
+    last: NDArray[np.int64]
     bad: list[tuple[int, int, str, str]] = field(default_factory=list)  # first and last line, reason, sentence
 
 
@@ -97,7 +98,7 @@ def first_record(data: bytes, reading: Reading) -> tuple[list[str], int]:
 def parse(data: bytes, shape: Shape, *, is_last: bool) -> tuple[Rows, int]:
     """The rows of whole lines, and how many bytes of them were used: a record that runs on waits for more."""
     if not data:
-        return Rows({name: pa.array([], pa.string()) for name in shape.names}, np.zeros(0, np.int64)), 0
+        return _no_rows(shape), 0
     separator = shape.separator
     has_quotes = bool(shape.quote) and shape.quote.encode() in data
     # Within quotes a separator is no separator: such a chunk is taken line by line.
@@ -145,7 +146,7 @@ def _at_once(data: bytes, shape: Shape, ends: NDArray[np.int64] | None, *, is_la
                 return None  # a quote that does not close
             used = tail
             if used == 0:
-                return Rows({name: pa.array([], pa.string()) for name in shape.names}, np.zeros(0, np.int64)), 0
+                return _no_rows(shape), 0
     invalid: list[tuple[int, int]] = []
 
     def mark(row: pacsv.InvalidRow) -> str:
@@ -159,9 +160,9 @@ def _at_once(data: bytes, shape: Shape, ends: NDArray[np.int64] | None, *, is_la
         return None  # a record that has joined lines may be the fault of a stray quote
     n_lines = data.count(b"\n", 0, used) + (0 < used == len(data) and not data.endswith(b"\n"))
     if ends is None and table.num_rows + len(invalid) == n_lines:
-        starts = np.arange(n_lines, dtype=np.int64)  # no line is blank
+        starts = lasts = np.arange(n_lines, dtype=np.int64)  # no line is blank
     else:
-        starts = _starts(data, used, None if ends is None else ends[ends < used])
+        starts, lasts = _places(data, used, None if ends is None else ends[ends < used])
     if table.num_rows + len(invalid) != len(starts):
         return None
     columns = {name: table[name].combine_chunks() for name in shape.names}
@@ -170,14 +171,14 @@ def _at_once(data: bytes, shape: Shape, ends: NDArray[np.int64] | None, *, is_la
         values = column.dictionary if pa.types.is_dictionary(column.type) else column
         if ends is not None and pa.types.is_string(values.type) and pc.any(pc.match_substring(values, "\n")).as_py():
             return None
-    rows = Rows(columns, starts)
+    rows = Rows(columns, starts, lasts)
     if invalid:
         wrong = np.array([number - 1 for number, _ in invalid])
         rows.bad = [
             (int(starts[at]), int(starts[at]), "wrong_field_count", shape.miscounted(n))
             for at, (_, n) in zip(wrong, invalid, strict=True)
         ]
-        rows.at = np.delete(starts, wrong)
+        rows.at, rows.last = np.delete(starts, wrong), np.delete(lasts, wrong)
     return rows, used
 
 
@@ -216,22 +217,23 @@ def _arrow(
     return None
 
 
-def _starts(data: bytes, used: int, ends: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    """The position of the line that each record starts in, blank lines left out."""
+def _no_rows(shape: Shape) -> Rows:
+    none = np.zeros(0, np.int64)
+    return Rows({name: pa.array([], pa.string()) for name in shape.names}, none, none)
+
+
+def _places(data: bytes, used: int, ends: NDArray[np.int64] | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The positions of the lines that each record starts and ends in, blank lines left out."""
     letters = np.frombuffer(data, np.uint8, used)
-    n_newlines = data.count(b"\n", 0, used)
-    has_blanks = b"\n\n" in data or b"\n\r\n" in data or data.startswith((b"\n", b"\r\n"))
-    n_lines = n_newlines + (used > 0 and letters[-1] != ord("\n"))
-    if not has_blanks and (ends is None or len(ends) == n_newlines):
-        return np.arange(n_lines, dtype=np.int64)
     newlines = np.flatnonzero(letters == ord("\n"))
     stops = newlines if ends is None else ends
     begins = np.concatenate(([0], stops + 1))
     stops = np.concatenate((stops, [used]))
     lengths = stops - begins
-    last = letters[np.clip(begins, 0, used - 1)]
-    is_blank = (lengths == 0) | ((lengths == 1) & (last == ord("\r")))
-    return np.asarray(np.searchsorted(newlines, begins[~is_blank]), np.int64)
+    only = letters[np.clip(begins, 0, used - 1)]
+    is_blank = (lengths == 0) | ((lengths == 1) & (only == ord("\r")))
+    first, last = (np.searchsorted(newlines, places[~is_blank]) for places in (begins, stops))
+    return np.asarray(first, np.int64), np.asarray(last, np.int64)
 
 
 def _line_by_line(data: bytes, shape: Shape, *, is_last: bool) -> tuple[Rows, int]:
@@ -240,6 +242,7 @@ def _line_by_line(data: bytes, shape: Shape, *, is_last: bool) -> tuple[Rows, in
         lines.pop()
     fields: list[list[str]] = []
     starts: list[int] = []
+    lasts: list[int] = []
     bad: list[tuple[int, int, str, str]] = []
     quote = shape.quote.encode()
     at, used = 0, 0
@@ -267,12 +270,13 @@ def _line_by_line(data: bytes, shape: Shape, *, is_last: bool) -> tuple[Rows, in
             else:
                 fields.append(record)
                 starts.append(at)
+                lasts.append(last)
         used += sum(len(each) + 1 for each in lines[at : last + 1])
         at = last + 1
     columns = {
         name: pa.array([record[place] for record in fields], pa.string()) for name, place in shape.positions.items()
     }
-    return Rows(columns, np.array(starts, np.int64), bad), min(used, len(data))
+    return Rows(columns, np.array(starts, np.int64), np.array(lasts, np.int64), bad), min(used, len(data))
 
 
 def _closing_line(lines: list[bytes], at: int, quote: bytes) -> int | None:
@@ -318,7 +322,8 @@ def _block(rows: Rows, undecodable: list[BadLine], first: int, received: bytes, 
         ]
 
     def raw(positions: Sequence[int]) -> list[str]:
-        return picked(received, rows.at[list(positions)].tolist(), encoding)
+        at = list(positions)
+        return picked(received, rows.at[at].tolist(), encoding, rows.last[at].tolist())
 
     return Block(rows.columns, rows.at + first, raw, bad)
 

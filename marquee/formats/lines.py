@@ -101,10 +101,11 @@ def text_of(line: bytes, encoding: str = "utf-8") -> str:
     return line.removesuffix(b"\r").decode(encoding, errors="backslashreplace")
 
 
-def picked(data: bytes, positions: Sequence[int], encoding: str) -> list[str]:
-    """The lines of a chunk at these positions (the first is 0) as text."""
+def picked(data: bytes, positions: Sequence[int], encoding: str, last: Sequence[int] | None = None) -> list[str]:
+    """The lines of a chunk at these positions (the first is 0) as text; with `last`, runs of lines up to those."""
     lines = data.split(b"\n")
-    return [text_of(lines[position], encoding) for position in positions]
+    runs = zip(positions, positions if last is None else last, strict=True)
+    return [text_of(b"\n".join(lines[first : end + 1]), encoding) for first, end in runs]
 
 
 def _raw(stream: BinaryIO, *, is_start: bool) -> Iterator[bytes]:

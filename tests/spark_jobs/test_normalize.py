@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from expectations.prepared import load_profile, load_witnesses
 from marquee import buckets
 from marquee.lake import outcome, pieces, tables
 from marquee.lake.objects import Lake
-from marquee.lake.raw import stage
+from marquee.lake.raw import Redaction, manifest_key, stage
 from marquee.sources import locate, recognise
 from marquee.sources.reading import RatingsReading, Source
 from spark_jobs import normalize
@@ -204,3 +205,16 @@ def test_events_add_up(spark: SparkSession, lake: Lake, tmp_path: Path) -> None:
     assert counts == [3, 2, 1, 0]
     rows = prepared(lake, "ratings", manifest.batch)
     assert {(row["user_id"], row["rating"], row["source_line"]) for row in rows} == {("a", 5.0, 2), ("b", 1.0, 4)}
+
+
+def test_a_batch_that_rows_are_taken_out_of_waits(spark: SparkSession, lake: Lake, tmp_path: Path) -> None:
+    source = write(tmp_path / "edited", "1,10,4.0,100\n")
+    manifest = stage(lake, recognise(locate(str(source), tmp_path / "cache")), RECEIVED_AT)
+    redaction = Redaction(request="r", at=RECEIVED_AT, rows=1, before="0" * 64, is_done=False)
+    files = tuple(replace(file, redactions=(redaction,)) for file in manifest.files)
+    lake.write_json(manifest_key(manifest.batch), replace(manifest, files=files).to_json())
+    assert normalize.main(["--batch", manifest.batch, "--outcome", "runs/edited"]) == 1
+    left = outcome.load(lake, "runs/edited")
+    assert left is not None
+    assert "are being forgotten" in left.error
+    assert left.is_transient

@@ -153,6 +153,7 @@ def test_a_quoted_field_may_hold_lines() -> None:
     reading = ItemsReading(columns={"item_id": "id", "title": "title"})
     data = b'id,title\n1,"one\ntwo\r\nthree"\n2,"a ""b"""\n3,plain\n4,"x"y\n'
     found = of(data, reading)
+    assert [row[1] for row in found] == ['1,"one\ntwo\r\nthree"', '2,"a ""b"""', "3,plain", '4,"x"y']
     assert [row[:1] + row[2:] for row in found] == [
         (2, "1.0", "one\ntwo\r\nthree"),
         (5, "2.0", 'a "b"'),
