@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,15 +135,19 @@ def own_installation(tmp_path_factory: pytest.TempPathFactory, command_lines: Co
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[Installation]:
-    """Services of their own, with all state in the folder, from their start to their end."""
+def installed(folder: Path, ranks: Sequence[int] = (8,)) -> Iterator[Installation]:
+    """Services of their own, with all state in the folder, from their start to their end.
+
+    Args:
+        ranks: what training compares with the floor by default.
+    """
     names = list(Ports.model_fields)
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     settings = Settings(
         var=folder / "var",
         cache=folder / "cache",
         sources=folder / "sources",
-        dags=small_dags(folder / "dags"),
+        dags=small_dags(folder / "dags", ranks),
         ports=Ports(**ports),
     )
     shell = {name: value for name, value in os.environ.items() if not name.startswith(("MARQUEE", "JAVA"))}
@@ -197,14 +201,14 @@ def in_mlflow(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> No
             monkeypatch.setenv(name, value)
 
 
-def small_dags(folder: Path) -> Path:
+def small_dags(folder: Path, ranks: Sequence[int]) -> Path:
     """The DAG files as they are, but for the ranks that training compares by default."""
     folder.mkdir()
     for file in (PROJECT / "dags").glob("*.py"):
         text = file.read_text(encoding="utf-8")
         if file.stem == "train_recommender":
             assert text.count("params=TRAIN_FORM,") == 1
-            text = text.replace("params=TRAIN_FORM,", 'params=TRAIN_FORM | {"ranks": [8]},')
+            text = text.replace("params=TRAIN_FORM,", f'params=TRAIN_FORM | {{"ranks": {list(ranks)}}},')
         (folder / file.name).write_text(text, encoding="utf-8")
     return folder
 
