@@ -77,52 +77,37 @@ MOVIELENS_100K = Source(
     ),
 )  # fmt: skip
 
+_DAT_RATINGS = RatingsReading(
+    files=("ratings.dat",),
+    separator="::",
+    quote="",
+    header=False,
+    columns=RATINGS_COLUMNS,
+    n_fields=4,
+    minimum=1,
+    maximum=5,
+)
+_DAT_ITEMS = ItemsReading(
+    files=("movies.dat",),
+    separator="::",
+    quote="",
+    header=False,
+    columns={"item_id": "1", "title": "2", "genres": "3"},
+    n_fields=3,
+)
+
 MOVIELENS_1M = Source(
     name="movielens-1m",
     meaning="ratings.dat (user::item::rating::timestamp, 1 to 5), and movies.dat (latin-1) if there is one",
-    ratings=RatingsReading(
-        files=("ratings.dat",),
-        separator="::",
-        quote="",
-        header=False,
-        columns=RATINGS_COLUMNS,
-        n_fields=4,
-        minimum=1,
-        maximum=5,
-    ),
-    items=ItemsReading(
-        files=("movies.dat",),
-        separator="::",
-        quote="",
-        header=False,
-        encoding="latin-1",
-        columns={"item_id": "1", "title": "2", "genres": "3"},
-        n_fields=3,
-    ),
+    ratings=_DAT_RATINGS,
+    items=_DAT_ITEMS.model_copy(update={"encoding": "latin-1"}),
 )
 
 MOVIELENS_10M = Source(
     name="movielens-10m",
     meaning="ratings.dat (user::item::rating::timestamp, 0.5 to 5), and movies.dat (utf-8) if there is one",
-    ratings=RatingsReading(
-        files=("ratings.dat",),
-        separator="::",
-        quote="",
-        header=False,
-        columns=RATINGS_COLUMNS,
-        n_fields=4,
-        minimum=0.5,
-        maximum=5,
-    ),
-    items=ItemsReading(
-        files=("movies.dat",),
-        separator="::",
-        quote="",
-        header=False,
-        columns={"item_id": "1", "title": "2", "genres": "3"},
-        n_fields=3,
-        no_genres="(no genres listed)",
-    ),
+    ratings=_DAT_RATINGS.model_copy(update={"minimum": 0.5}),
+    items=_DAT_ITEMS.model_copy(update={"no_genres": "(no genres listed)"}),
 )
 
 NETFLIX_PRIZE = Source(
