@@ -36,6 +36,8 @@ def read(reading: Reading, stream: BinaryIO, first_line: int = 1) -> Iterator[Bl
                 sentence = "a quoted item is not closed, or has text behind its closing quote"
                 bad.append(BadLine(number + position, "unreadable_line", sentence, text))
                 continue
+            if len(entries) > 1 and entries[-1] == "":  # a separator that ends the line stands before nothing
+                entries = entries[:-1]
             items += entries
             at += [position] * len(entries)
         lines = np.array(at, np.int64)

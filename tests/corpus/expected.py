@@ -593,8 +593,7 @@ BASKETS = [
     Case("baskets_with_holes", file('milk,,beer\n,\n  \n milk ,"a, b"\n"x,beer\n', "shop.basket"), ITSELF,
          Accepted({rated("1", "milk", 1.0, 1, None), rated("1", "beer", 1.0, 1, None),
                    rated("4", " milk ", 1.0, 4, None), rated("4", "a, b", 1.0, 4, None)},
-                  [(1, "missing_item_id"), (2, "missing_item_id"), (2, "missing_item_id"), (3, "missing_item_id"),
-                   (5, "unreadable_line")])),
+                  [(1, "missing_item_id"), (2, "missing_item_id"), (3, "missing_item_id"), (5, "unreadable_line")])),
     Case("baskets_with_an_item_twice", file("milk,beer,milk\n", "shop.basket"), ITSELF,
          Accepted({rated("1", "milk", 1.0, 1, None), rated("1", "beer", 1.0, 1, None)}, [(1, "duplicate")])),
 ]  # fmt: skip

@@ -60,7 +60,7 @@ def test_netflix_titles() -> None:
 
 def test_baskets(shared_data: Path) -> None:
     reading = FORMATS["baskets"].ratings
-    rows, bad = found(read(reading, io.BytesIO(b"a, b,c\n\na\nx,,y\n")), "user_id", "item_id")
+    rows, bad = found(read(reading, io.BytesIO(b"a, b,c\n\na\nx,,y,\n")), "user_id", "item_id")
     assert rows == [
         (1, "1", " b"),
         (1, "1", "a"),
