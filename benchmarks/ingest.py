@@ -6,9 +6,10 @@
     python -m benchmarks.ingest --exponent 1e6,1e7,1e8                    how the time grows with the number of ratings
 
 The data are generated (not timed), and go the way that they go in the DAG, into a lake of their own: `stage` in this
-process; `normalize` by the command that the DAG's operator builds; `validate` of ratings and items side by side;
-`commit`, which is the task accept. A task's seconds are those of its process, from its start to its end. All is in a
-scratch folder, and done three times in turn with the comparisons, each time into a lake that is new.
+process; `normalize` by the command that the DAG's operator builds; `validate` in two processes side by side; `commit`,
+which is the task accept. A task's seconds are those of its process, from its start to its end. All is in a scratch
+folder, and done three times in turn with the comparisons, each time into a lake that is new. A small job comes before
+them and leaves what an installation's first job leaves, the archive of Spark's classes.
 
 Prints what it does, a table of all runs, and as its last line one JSON object with the medians of the runs:
 `normalize_validate_s` is the sum of the two, `ratio_to_duckdb` that sum by DuckDB's COPY of the same run, `rows_per_s`
@@ -36,9 +37,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import linear_regression, median
 
-from benchmarks import netflix_layout
 from benchmarks.process_tree import PeakMemory
 from benchmarks.scratch import Scratch, scratch_lake
+from marquee.class_archive import ClassArchive
 from marquee.generate import RATINGS_HEADER
 from marquee.lake import outcome
 from marquee.lake.raw import stage
@@ -47,7 +48,13 @@ from marquee.sources import locate, recognise
 
 TASK = [sys.executable, "-m", "benchmarks.ingest_tasks"]
 BEGIN = time.monotonic()
+#: What each of the DAG's tasks validates.
+VALIDATED = (("ratings",), ("items", "splits", "quarantine"))
+#: Where a job leaves its outcome.
+WHERE = outcome.key("benchmark", "normalize")
 RUNS = 3
+#: Of the job that is not timed.
+FIRST_RATINGS = 10_000
 SAY_EVERY_SECONDS = 5.0
 SEED = 1
 #: Of MovieLens 25M: ratings a user, and items of 25 million ratings.
@@ -95,16 +102,21 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--layout", choices=("csv", "netflix"), default="csv")
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--exponent", default="", metavar="N,N,...", help="sizes, as 1e6,1e7,1e8; one run of each")
+    parser.add_argument(
+        "--cold", action="store_true", help="each job is an installation's first: see docs/decisions/008"
+    )
     given = parser.parse_args(argv)
     sizes = [int(float(size)) for size in given.exponent.split(",") if size]
     with tempfile.TemporaryDirectory(prefix="marquee-ingest-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         data = make(folder / "data", int(given.ratings), given.layout, given.files)
-        runs = [measure(folder / f"run-{number}", data) for number in range(given.runs)]
+        classes = None if given.cold else first_job(folder)
+        runs = [measure(folder / f"run-{number}", data, classes) for number in range(given.runs)]
         grown: list[Run] = []
         for size in sizes:
             sized = make(folder / f"data-{size}", size, given.layout, given.files)
-            grown.append(measure(folder / f"size-{size}", sized))
+            grown.append(measure(folder / f"size-{size}", sized, classes))
+            shutil.rmtree(sized.folder)
     print(table([*runs, *grown]))
     print(json.dumps(summary(runs, len(data.files), exponent(grown) if len(set(sizes)) > 1 else None)))
     return 0
@@ -114,8 +126,9 @@ def make(folder: Path, ratings: int, layout: str, n_files: int) -> Data:
     """Generate a data set, in a process of its own."""
     with saying(f"generating {ratings:,} ratings"):
         if layout == "netflix":
-            made = netflix_layout.write(folder, ratings=ratings, seed=SEED)
-            return Data(folder, list(made.rating_files), ratings)
+            command = [sys.executable, "-m", "benchmarks.netflix_layout", str(folder), "--seed", str(SEED)]
+            run([*command, "--ratings", str(ratings)])
+            return Data(folder, sorted(folder.glob("combined_data_*.txt")), ratings)
         users = max(1, min(ratings, ratings // RATINGS_OF_A_USER))
         items = max(100, round(ITEMS_OF_25M * math.sqrt(ratings / 25e6)))
         sizes = ["--users", str(users), "--items", str(items), "--ratings", str(ratings), "--seed", str(SEED)]
@@ -143,25 +156,52 @@ def split(file: Path, n_files: int) -> list[Path]:
     return parts
 
 
-def measure(folder: Path, data: Data) -> Run:
+def first_job(folder: Path) -> Path:
+    """The archive of classes that the first job of an installation leaves for all others: a folder."""
+    data, classes = make(folder / "first-data", FIRST_RATINGS, "csv", 1), folder / "classes"
+    with scratch_lake(folder / "first") as scratch, saying("a first job"):
+        command, archive = command_of(scratch.environment)
+        run([*command, "--batch", staged(scratch, data), "--outcome", WHERE], scratch.environment)
+        if archive is not None:
+            archive.keep()
+            shutil.copytree(archive.path.parent, classes)
+    shutil.rmtree(folder / "first")
+    return classes
+
+
+def command_of(variables: dict[str, str]) -> tuple[list[str], ClassArchive | None]:
+    """The words by which the DAG submits the job, and the archive of classes that it uses or leaves."""
+    told = json.loads(run([*TASK, "command"], variables).splitlines()[-1])
+    archive = told["archive"]
+    if archive is None:
+        return told["words"], None
+    return told["words"], ClassArchive(Path(archive["path"]), archive["left"] and Path(archive["left"]))
+
+
+def staged(scratch: Scratch, data: Data) -> str:
+    """Stage the data, as the DAG's task does; the batch's name."""
+    located = locate(str(data.folder), scratch.settings.cache)
+    return stage(scratch.lake, recognise(located), datetime.now(UTC).isoformat()).batch
+
+
+def measure(folder: Path, data: Data, classes: Path | None) -> Run:
     """Ingest the data into a new lake, and have DuckDB and polars read the same files."""
-    folder.mkdir()
     texts = [str(file) for file in data.files]
     with scratch_lake(folder) as scratch:
         variables = scratch.environment
-        submit = json.loads(run([*TASK, "submit"], variables).splitlines()[-1])
+        if classes is not None and classes.exists():
+            shutil.copytree(classes, scratch.settings.var / "spark" / "classes")
+        command, _ = command_of(variables)
         with PeakMemory(scratch.settings.var, with_own_tree=True) as peak:
             with saying("stage") as stage_s:
-                located = locate(str(data.folder), scratch.settings.cache)
-                batch = stage(scratch.lake, recognise(located), datetime.now(UTC).isoformat()).batch
-            where = outcome.key("benchmark", "normalize")
+                batch = staged(scratch, data)
             with saying("normalize") as normalize_s:
-                run([*submit, "--batch", batch, "--outcome", where], variables)
+                run([*command, "--batch", batch, "--outcome", WHERE], variables)
             with saying("validate") as validate_s, ThreadPoolExecutor() as at_once:
-                list(at_once.map(lambda name: run([*TASK, "validate", name, batch], variables), ("ratings", "items")))
+                list(at_once.map(lambda names: run([*TASK, "validate", batch, *names], variables), VALIDATED))
             with saying("commit") as commit_s:
                 run([*TASK, "accept", batch], variables)
-        check_counts(scratch, where, data)
+        check_counts(scratch, data)
     shutil.rmtree(folder)
     folder.mkdir()
     with saying("DuckDB's COPY") as duckdb_copy_s:
@@ -181,9 +221,9 @@ def measure(folder: Path, data: Data) -> Run:
     )
 
 
-def check_counts(scratch: Scratch, where: str, data: Data) -> None:
+def check_counts(scratch: Scratch, data: Data) -> None:
     """What was generated has no fault: all of it has to be accepted."""
-    left = outcome.load(scratch.lake, where)
+    left = outcome.load(scratch.lake, WHERE)
     accepted = left.result.get("ratings") if left else None
     if accepted != data.ratings:
         raise SystemExit(f"{data.ratings:,} ratings were generated, but {accepted} accepted: look at the job's log.")

@@ -1,7 +1,7 @@
 """The parts of `benchmarks.ingest` that run as processes of their own, each by its name; each is one task of the DAG.
 
-    python -m benchmarks.ingest_tasks submit                  print the command that submits the job normalize, as JSON
-    python -m benchmarks.ingest_tasks validate TABLE BATCH    hold the prepared rows of a table against its suite
+    python -m benchmarks.ingest_tasks command                 tell by which command the DAG submits the job normalize
+    python -m benchmarks.ingest_tasks validate BATCH TABLE... hold the prepared rows of tables against their suites
     python -m benchmarks.ingest_tasks accept BATCH            commit the batch
     python -m benchmarks.ingest_tasks duckdb OUT FILE...      for comparison: DuckDB copies the same text to Parquet
     python -m benchmarks.ingest_tasks polars FILE...          for comparison: polars reads every column of the same text
@@ -25,7 +25,7 @@ NETFLIX_COLUMNS = {"user_id": "VARCHAR", "rating": "DOUBLE", "rated_at": "DATE"}
 def main(argv: list[str]) -> int:
     name, *arguments = argv
     tasks: dict[str, Callable[..., Any]] = {
-        "submit": submit,
+        "command": command,
         "validate": validate,
         "accept": accept,
         "duckdb": duckdb_copy,
@@ -35,29 +35,35 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def submit() -> list[str]:
-    """What the DAG's own operator makes of the settings; its arguments are to be added."""
+def command() -> dict[str, Any]:
+    """What the DAG's own operator makes of the settings: the words, to which arguments are added, and what it keeps."""
     from plugins.spark_job import SparkJobOperator
 
     operator = SparkJobOperator(task_id="normalize", job="normalize", arguments={})
     hook = operator._get_hook()
-    return [str(word) for word in hook._build_spark_submit_command(operator.application)]
+    classes = operator.classes
+    return {
+        "words": [str(word) for word in hook._build_spark_submit_command(operator.application)],
+        "archive": classes and {"path": str(classes.path), "left": classes.left and str(classes.left)},
+    }
 
 
-def validate(table: str, batch: str) -> dict[str, Any]:
+def validate(batch: str, *names: str) -> dict[str, Any]:
     from expectations import quality_table
     from expectations.ratings import scale_of
     from expectations.validation import validate as hold_against_suite
     from marquee.lake.objects import Lake
     from marquee.lake.raw import read_manifest
 
-    lake = Lake.from_environment()
-    scale = scale_of(read_manifest(lake, batch).reading.ratings) if table == "ratings" else None
-    report = hold_against_suite(lake, table, batch, rating_range=scale)
-    quality_table.record(lake, report, batch, RUN, datetime.now(UTC))
-    if not report.success:
-        raise SystemExit(report.sentence())
-    return {"rows": report.n_rows, "expectations": len(report.expectations)}
+    lake, rows = Lake.from_environment(), {}
+    for table in names:
+        scale = scale_of(read_manifest(lake, batch).reading.ratings) if table == "ratings" else None
+        report = hold_against_suite(lake, table, batch, rating_range=scale)
+        quality_table.record(lake, report, batch, RUN, datetime.now(UTC))
+        if not report.success:
+            raise SystemExit(report.sentence())
+        rows[table] = report.n_rows
+    return rows
 
 
 def accept(batch: str) -> dict[str, Any]:

@@ -35,7 +35,7 @@ RUN = Run(
     ids=["csv", "netflix"],
 )
 def test_a_tiny_run(arguments: list[str]) -> None:
-    command = [sys.executable, "-m", "benchmarks.ingest", "--ratings", "1e4", "--runs", "1", *arguments]
+    command = [sys.executable, "-m", "benchmarks.ingest", "--ratings", "1e4", "--runs", "1", "--cold", *arguments]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     measured = json.loads(done.stdout.splitlines()[-1])
