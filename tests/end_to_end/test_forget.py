@@ -21,7 +21,7 @@ from marquee.lake import tables
 from marquee.lake.raw import Manifest, manifests, open_members
 from marquee.releases import connect
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 #: Made up, and spelt so that no word of it is anywhere else.
 ANNA = "anna.forgetmenot+films@example.org"
