@@ -43,8 +43,8 @@ def read(
 
 
 def header_of(reading: Reading, stream: BinaryIO) -> list[str] | None:
-    """The first line of a file, taken apart, where its reading says that it names the columns."""
-    if reading.layout != "delimited" or not reading.header:
+    """The first line of a file, taken apart, where it tells names or number of the columns."""
+    if reading.layout != "delimited" or (not reading.header and reading.n_fields):
         return None
     from marquee.formats.delimited import first_record
     from marquee.formats.lines import chunks

@@ -60,7 +60,11 @@ def read(
     Raises:
         DataError: the header lacks a column of the reading, or a line is longer than 64 MB.
     """
-    shape = shape_of(reading, header) if header is not None or not reading.header else None
+    shape = None
+    if not reading.header:
+        shape = shape_of(reading, None, n_fields=len(header) if header is not None else 0)
+    elif header is not None:
+        shape = shape_of(reading, header)
     number, rest = first_line, b""
     rest_received = rest
     for chunk in chunks(stream, reading.encoding, first_line):
@@ -75,7 +79,7 @@ def read(
             received = data if is_same else _behind(received, skipped)
             number += skipped
         elif shape.n_fields == 0:
-            shape = replace(shape, n_fields=len(first_record(data, reading)[0]))
+            shape = shape_of(reading, None, n_fields=len(first_record(data, reading)[0]))
         rows, used = parse(data, shape, is_last=chunk.is_last)
         n_lines = data[:used].count(b"\n")
         yield _block(rows, bad, number, received, chunk.encoding)

@@ -53,8 +53,12 @@ class Shape:
         return f"{n} fields where {self.n_fields} are due" + (f" ({named})" if named else "")
 
 
-def shape_of(reading: Reading, header: Sequence[str] | None) -> Shape:
-    """The shape of files read so; `header` is their first line, taken apart, where they have one.
+def shape_of(reading: Reading, header: Sequence[str] | None, n_fields: int = 0) -> Shape:
+    """The shape of files read so.
+
+    Args:
+        header: their first line, taken apart, where it names the columns.
+        n_fields: of their first line, where it is a row and the reading does not say how many fields a line has.
 
     Raises:
         DataError: columns are missing, unknown (where others are refused) or named twice, or a position is no number.
@@ -62,7 +66,13 @@ def shape_of(reading: Reading, header: Sequence[str] | None) -> Shape:
     if header is None:
         labels: tuple[str, ...] = ()
         positions = {ours: _position(ours, theirs, reading) for ours, theirs in reading.columns.items()}
-        n_fields = reading.n_fields
+        n_fields = reading.n_fields or n_fields
+        last = max(positions.values(), default=0) + 1
+        if 0 < n_fields < last:
+            raise DataError(
+                f"line 1: {n_fields} fields, but a column is said to be field {last}: mend the line, or say in the "
+                "source's TOML how many fields a line has (n_fields), and ingest it again."
+            )
     else:
         labels = tuple(header)
         positions = _named(reading, header)

@@ -166,6 +166,7 @@ def write(dialect: Dialect, unit: str, rows: list[Row], random: Any, more: Calla
         lines.append(text)
         kept.append((number, each))
         number += 1 + text.count("\n")
+    is_first_whole = kept[0] == (1, kept[0][1]) and kept[0][1].reason != "wrong_field_count"
     text = dialect.newline.join(lines) + (dialect.newline if dialect.has_last_newline else "")
     reading = RatingsReading(
         separator=dialect.separator,
@@ -175,7 +176,8 @@ def write(dialect: Dialect, unit: str, rows: list[Row], random: Any, more: Calla
         columns={
             ours: theirs if dialect.has_header else str(dialect.order.index(ours) + 1) for ours, theirs in NAMES.items()
         },
-        n_fields=0 if dialect.has_header else len(dialect.order),
+        # said, or as many as the first line has
+        n_fields=0 if dialect.has_header or (is_first_whole and random.random() < 0.5) else len(dialect.order),
         minimum=-10,
         maximum=10,
         time=unit,
