@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
 from expectations.contracts import TABLES
 from expectations.schema import arrow_schema
 from marquee.java import java_home
-from marquee.lake import tables
+from marquee.lake import current_view, tables
 from marquee.lake.objects import Lake
 
 
@@ -60,11 +59,19 @@ def commit_rows(lake: Lake) -> Callable[..., int]:
 
     def commit(table: str, batch: str, rows: list[dict[str, Any]], mode: tables.Mode = "replace") -> int:
         schema = arrow_schema(TABLES[table])
-        path = tables.part_path(batch, "part-00000.parquet")
-        full = f"{lake.bucket}/{tables.folder(table)}/{path}"
-        pq.write_table(pa.Table.from_pylist(rows, schema), full, filesystem=lake.filesystem())
-        size = int(lake.filesystem().get_file_info(full).size)
-        prepared = tables.Prepared(table, batch, (tables.Part(path, size, len(rows)),))
-        return tables.commit(lake, prepared, schema, mode=mode, metadata={"marquee.ingest_run_id": f"run of {batch}"})
+        table_of_rows, metadata = pa.Table.from_pylist(rows, schema), {"marquee.ingest_run_id": f"run of {batch}"}
+        if table != "ratings":
+            prepared = tables.Prepared(table, batch, (tables.write_part(lake, table, batch, table_of_rows),))
+            return tables.commit(lake, prepared, schema, mode=mode, metadata=metadata)
+        part = tables.write_part(lake, table, batch, table_of_rows, bucket=0)
+        return current_view.merge(
+            lake,
+            tables.Prepared(table, batch, (part,), n_buckets=1),
+            schema,
+            mode=mode,
+            repeated="latest",
+            metadata=metadata,
+            before_commit=lambda *_: None,
+        )
 
     return commit
