@@ -9,7 +9,7 @@ import pytest
 from marquee.lake.objects import Lake
 from spark_jobs import job, normalize
 
-WORDS = ["--sha256", "a" * 64, "--outcome", "runs/test/job.json"]
+WORDS = ["--batch", f"{'a' * 64}-{'b' * 8}", "--outcome", "runs/test/job.json"]
 
 
 @pytest.fixture
