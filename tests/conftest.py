@@ -36,7 +36,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
     """A real S3 server (SeaweedFS) for the whole session; no bucket is made yet."""
-    with start_s3(tmp_path_factory.mktemp("s3")) as lake:
+    # Each bucket takes volumes of its own, and every test with a lake of its own has one.
+    with start_s3(tmp_path_factory.mktemp("s3"), "-volume.max=4000", "-master.volumeSizeLimitMB=64") as lake:
         yield lake
 
 
