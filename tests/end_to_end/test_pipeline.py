@@ -19,6 +19,7 @@ import pytest
 from marquee import registry
 from marquee.lake import tables
 from marquee.releases import connect
+from marquee.sources import FORMATS
 
 if TYPE_CHECKING:
     import duckdb
@@ -113,7 +114,8 @@ def test_champion_is_set_in_mlflows_api(installation: Any, release: Any) -> None
 
 def test_the_raw_object_and_the_delta_tables_are_in_the_bucket(installation: Any, pipeline: Any) -> None:
     sha256 = hashlib.sha256(pipeline.source.read_bytes()).hexdigest()
-    assert objects(installation, "raw/").keys() == {f"raw/{sha256}/ml-latest-small.zip", f"raw/{sha256}/manifest.json"}
+    manifest = f"raw/{sha256}/{FORMATS['movielens-csv'].digest}.manifest.json"
+    assert objects(installation, "raw/").keys() == {f"raw/{sha256}/ml-latest-small.zip", manifest}
     body = installation.lake.client().get_object(Bucket="marquee", Key=f"raw/{sha256}/ml-latest-small.zip")["Body"]
     assert hashlib.sha256(body.read()).hexdigest() == sha256
     for table in ("ratings", "items", "quarantine", "recommendations"):
@@ -167,7 +169,8 @@ def test_the_release_can_be_traced_to_its_origin(
     origin = of_release(release)
     ingest, train, publish = (pipeline.runs[dag].run_id for dag in pipeline.runs)
     sha256 = hashlib.sha256(pipeline.source.read_bytes()).hexdigest()
-    assert origin["raw_sha256"] == [sha256] and f"raw/{sha256}/manifest.json" in objects(installation, "raw/")
+    assert origin["raw_sha256"] == [sha256]
+    assert f"raw/{sha256}/{FORMATS['movielens-csv'].digest}.manifest.json" in objects(installation, "raw/")
     assert origin["ingest_run_ids"] == [ingest] and origin["train_run_id"] == train
     assert origin["publish_run_id"] == publish
     assert origin["release_id"] == Path(installation.settings.var, "serving", "recommendations.duckdb").readlink().stem

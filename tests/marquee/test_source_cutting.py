@@ -107,7 +107,7 @@ mostly_tidy = st.one_of(tidy, tidy, tidy, tidy, tidy, lines)
 @settings(max_examples=200, deadline=None)
 @given(st.lists(mostly_tidy, max_size=120).map(b"\n".join), st.integers(1, 150), st.integers(60, 200))
 def test_quotes_delay_a_cut_no_longer_than_the_window(data: bytes, distance: int, chunk: int) -> None:
-    data += b"\n"
+    data = data.replace(b"\r", b"") + b"\n"  # a carriage return inside a line is for the slow way: no cut is due there
     assert [offset for offset, _ in cut(data, QUOTED, distance, chunk=chunk)] == expected(data, distance, WINDOW)
 
 
