@@ -16,7 +16,7 @@ from marquee.lake import tables
 from marquee.settings import PROJECT
 from tests.end_to_end.conftest import Installation, installed
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 SECTION = (
     (PROJECT / "README.md").read_text(encoding="utf-8").split("\n## Bring your own ratings\n")[1].split("\n## ")[0]
