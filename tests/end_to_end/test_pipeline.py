@@ -177,7 +177,8 @@ def test_the_release_can_be_traced_to_its_origin(
     assert (origin["k"], origin["n_users"], origin["n_items"], origin["is_generated"]) == (K, 610, 9_742, False)
 
     lake = installation.lake
-    assert tables.batches(lake, "ratings", origin["ratings_version"]) == {sha256}
+    batch = f"{sha256}-{FORMATS['movielens-csv'].digest}"
+    assert tables.batches(lake, "ratings", origin["ratings_version"]) == [batch]
     counted = sum(batch.num_rows for batch in tables.read_table(lake, "ratings", origin["ratings_version"]))
     assert counted == 100_836
     assert tables.history(lake, "ratings")[0]["marquee.ingest_run_id"] == ingest
