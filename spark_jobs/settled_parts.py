@@ -136,11 +136,9 @@ def examples(refused: pa.Table) -> list[dict[str, Any]]:
         [("member", "ascending"), ("line", "ascending")]
     )
     shown: list[dict[str, Any]] = []
-    n_shown: Counter[str] = Counter()
     for reason in dict.fromkeys(ordered["reason"].to_pylist()):
         some = ordered.filter(pa.compute.equal(ordered["reason"], reason)).slice(0, EXAMPLES)
         shown += some.to_pylist()
-        n_shown[reason] += some.num_rows
     return shown
 
 
