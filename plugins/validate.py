@@ -79,7 +79,12 @@ class ValidateOperator(BaseOperator):
         return {
             "rows": shown.n_rows,
             "expectations": sum(len(report.expectations) for report in reports),
-            "warnings": [warning.sentence for report in reports for warning in report.warnings],
+            # Their sentences name rows, and so persons: those stand in the log and in table data_quality.
+            "warnings": [
+                f"{report.table}.{warning.column}: {warning.expectation}"
+                for report in reports
+                for warning in report.warnings
+            ],
             "data_docs": shown.docs_key,
         }
 

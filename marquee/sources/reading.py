@@ -92,6 +92,15 @@ class ItemsReading(Reading):
     )
     is_complete: bool = Field(False, description="whether every item is listed: a rating of another is then refused")
 
+    @model_validator(mode="after")
+    def _says_where_flags_are(self) -> ItemsReading:
+        if self.layout == "delimited" and not self.header and self.n_fields < len(self.genre_flags):
+            raise ValueError(
+                f"genre_flags are the last {len(self.genre_flags)} fields of a line without a header, so n_fields must "
+                f"say how many a line has; it is {self.n_fields}"
+            )
+        return self
+
 
 class SplitReading(Reading):
     """How a published split is read: the pairs of user_id and item_id that it puts aside."""

@@ -53,8 +53,12 @@ def ratings(draw: st.DrawFn) -> RatingsReading:
     )
 
 
+def items_reading(genre_flags: tuple[str, ...], n_fields: int, **values: Any) -> ItemsReading:
+    return ItemsReading(genre_flags=genre_flags, n_fields=max(n_fields, len(genre_flags)), **values)
+
+
 items = st.builds(
-    ItemsReading,
+    items_reading,
     columns=st.dictionaries(texts, texts, max_size=3),
     genres_separator=texts,
     no_genres=texts,
@@ -191,6 +195,11 @@ FAULTS = [
         HEAD + COLUMNS + "minimum = inf\n",
         ": ratings.minimum is inf (input should be a finite number); it is lowest rating of the scale; none: "
         "unbounded: mend it.",
+    ),
+    (
+        HEAD + COLUMNS + '[items]\nheader = false\ngenre_flags = ["Action", "Drama"]\n',
+        ": in items, genre_flags are the last 2 fields of a line without a header, so n_fields must say how many a "
+        "line has; it is 0: mend it.",
     ),
     (
         'name = "shop"\nratings = "all"\n',

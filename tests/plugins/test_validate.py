@@ -123,7 +123,8 @@ def test_warnings_are_logged_and_told_and_a_drift_may_pass(
         run("ratings", batch)
     capsys.readouterr()
     done = run("ratings", batch, drift="warn")
-    assert any(warning.startswith("rating_psi: Drift") for warning in done["warnings"])
+    assert any(warning.startswith("ratings.rating_psi: ") for warning in done["warnings"])
+    assert not any("u0" in warning for warning in done["warnings"])
     assert "ratings: rating_psi: Drift" in capsys.readouterr().out
 
 
