@@ -103,7 +103,8 @@ def _python() -> dict[str, str]:
 
 
 def _seaweedfs() -> dict[str, str]:
-    return {"GOMEMLIMIT": "256MiB"}
+    # with half of it, collecting garbage takes more processor time than all else that it does for a large object
+    return {"GOMEMLIMIT": "512MiB"}
 
 
 def _lake(settings: Settings, secret: Credentials) -> dict[str, str]:
