@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from marquee.formats.blocks import BadLine, Block
 from marquee.formats.delimited import split_record
-from marquee.formats.lines import chunks, picked
+from marquee.formats.lines import chunks, n_newlines, picked
 from marquee.sources.reading import Reading
 
 
@@ -48,7 +48,7 @@ def read(reading: Reading, stream: BinaryIO, first_line: int = 1) -> Iterator[Bl
             _raw_of(chunk.received, lines, chunk.encoding),
             bad,
         )
-        number += chunk.data.count(b"\n")
+        number += n_newlines(chunk.data)
 
 
 def _raw_of(received: bytes, lines: np.ndarray, encoding: str) -> Callable[[Sequence[int]], list[str]]:

@@ -22,7 +22,7 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from marquee.formats.blocks import BadLine, Block
-from marquee.formats.lines import chunks, picked
+from marquee.formats.lines import chunks, n_newlines, picked
 from marquee.formats.shape import Shape, shape_of
 from marquee.sources.reading import Reading
 
@@ -81,7 +81,7 @@ def read(
         elif shape.n_fields == 0:
             shape = shape_of(reading, None, n_fields=len(first_record(data, reading)[0]))
         rows, used = parse(data, shape, is_last=chunk.is_last)
-        n_lines = data[:used].count(b"\n")
+        n_lines = n_newlines(data[:used])
         yield _block(rows, bad, number, received, chunk.encoding)
         rest = data[used:]
         rest_received = rest if received is data else _behind(received, n_lines) if rest else b""
@@ -112,7 +112,7 @@ def parse(data: bytes, shape: Shape, *, is_last: bool) -> tuple[Rows, int]:
         spread = len(separator.encode()) - 1
         return rows, used + spread * data[:used].count(UNIT.encode())
     # Arrow's parser takes a carriage return for a line end wherever it stands.
-    is_plain = data.count(b"\r") == data.count(b"\r\n")
+    is_plain = b"\r" not in data or data.count(b"\r") == data.count(b"\r\n")
     if is_plain and len(separator.encode()) == 1 and not shape.last_takes_rest:
         ends = record_ends(data, shape) if has_quotes else None
         if ends is not None or not has_quotes:
@@ -162,7 +162,7 @@ def _at_once(data: bytes, shape: Shape, ends: NDArray[np.int64] | None, *, is_la
         return None
     if invalid and ends is not None and int(np.searchsorted(ends, used)) < data.count(b"\n", 0, used):
         return None  # a record that has joined lines may be the fault of a stray quote
-    n_lines = data.count(b"\n", 0, used) + (0 < used == len(data) and not data.endswith(b"\n"))
+    n_lines = n_newlines(data[:used]) + (0 < used == len(data) and not data.endswith(b"\n"))
     if ends is None and table.num_rows + len(invalid) == n_lines:
         starts = lasts = np.arange(n_lines, dtype=np.int64)  # no line is blank
     else:

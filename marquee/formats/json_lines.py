@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from marquee.formats.blocks import BadLine, Block
-from marquee.formats.lines import Chunk, chunks, picked
+from marquee.formats.lines import Chunk, chunks, n_newlines, picked
 from marquee.sources.reading import Reading
 
 IDS = ("user_id", "item_id")
@@ -26,7 +26,7 @@ def read(reading: Reading, stream: BinaryIO, first_line: int = 1) -> Iterator[Bl
     number = first_line
     for chunk in chunks(stream, reading.encoding, first_line):
         yield _parse(chunk, number, paths, decode)
-        number += chunk.data.count(b"\n")
+        number += n_newlines(chunk.data)
 
 
 def _parse(chunk: Chunk, first: int, paths: dict[str, tuple[str, ...]], decode: Any) -> Block:

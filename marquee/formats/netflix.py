@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from marquee.formats.blocks import BadLine, Block
-from marquee.formats.lines import Chunk, chunks, picked
+from marquee.formats.lines import Chunk, chunks, n_newlines, picked
 from marquee.formats.shape import ENCODED
 from marquee.sources.reading import RatingsReading, Reading
 
@@ -33,7 +33,7 @@ def read(reading: Reading, stream: BinaryIO, first_line: int = 1) -> Iterator[Bl
     for chunk in chunks(stream, reading.encoding, first_line):
         block, section = parse(chunk, number, names, section)
         yield block
-        number += chunk.data.count(b"\n")
+        number += n_newlines(chunk.data)
 
 
 def parse(chunk: Chunk, first: int, names: Sequence[str], section: str | None) -> tuple[Block, str | None]:
