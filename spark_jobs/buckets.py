@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from marquee.buckets import bucket_of
 from marquee.formats.blocks import BadLine
-from marquee.formats.shape import ENCODED
+from spark_jobs.narrow import narrow_frame, narrow_numbers
 
 #: Of a dictionary with more entries than this share of a frame's rows only the used ones travel.
 MAX_SHARE_OF_ITEMS = 0.25
@@ -32,17 +32,6 @@ REFUSED = pa.schema(
         ("reason", pa.string()),
         ("sentence", pa.string()),
         ("raw", pa.string()),
-    ]
-)
-#: Accepted ratings, as a task sends them: a frame's dictionaries travel with it.
-RATINGS = pa.schema(
-    [
-        ("user_id", ENCODED),
-        ("item_id", ENCODED),
-        ("rating", pa.float64()),
-        ("rated_at", pa.int64()),
-        ("line", pa.int64()),
-        ("member", pa.int32()),
     ]
 )
 SENT_DDL = "bucket int, kind string, frame binary"
@@ -69,7 +58,7 @@ def message(bucket: int, kind: str, frame: bytes) -> pa.RecordBatch:
 
 
 def divided(accepted: Sequence[pa.Table], n_buckets: int) -> Iterator[tuple[int, pa.Table]]:
-    """Accepted ratings (user_id and item_id as dictionaries, `member` among the columns), by bucket.
+    """Accepted ratings (the columns of `narrow.RATINGS`), by bucket, as they travel (`narrow`).
 
     The users of a frame are those of its bucket, so its dictionary of users has no others.
     """
@@ -86,7 +75,7 @@ def divided(accepted: Sequence[pa.Table], n_buckets: int) -> Iterator[tuple[int,
     buckets = bucket_of_user.astype(np.uint16)[user_codes]
     order = np.argsort(buckets, kind="stable")  # a radix sort, for 16 bits
     ends = np.searchsorted(buckets[order], np.arange(n_buckets), side="right").tolist()
-    others = table.select(["rating", "rated_at", "line", "member"])
+    others = narrow_numbers(table.drop_columns(["user_id", "item_id"]))
     rest = others if n_buckets == 1 else others.take(pa.array(order))
     codes_of_users, codes_of_items = place[user_codes[order]], item_codes[order]
     start = first_user = 0
@@ -98,8 +87,8 @@ def divided(accepted: Sequence[pa.Table], n_buckets: int) -> Iterator[tuple[int,
                 "item_id": _used(codes_of_items[start:end], item.dictionary),
             }
             part = rest.slice(start, end - start)
-            columns = {name: ids[name] if name in ids else part[name] for name in RATINGS.names}
-            yield bucket, pa.table(columns).cast(RATINGS)
+            columns = {**ids, **{name: part[name] for name in part.column_names}}
+            yield bucket, narrow_frame(pa.table(columns).replace_schema_metadata(part.schema.metadata))
         start, first_user = end, end_of_users
 
 
@@ -112,8 +101,10 @@ def one_array(column: pa.ChunkedArray) -> pa.Array:
 def _used(codes: NDArray[np.int32], dictionary: pa.Array) -> pa.DictionaryArray:
     """Codes into a dictionary, which is cut down to those that are used where it is large for them."""
     if len(dictionary) > len(codes) * MAX_SHARE_OF_ITEMS:
-        used, inverse = np.unique(codes, return_inverse=True)
-        return pa.DictionaryArray.from_arrays(pa.array(inverse.astype(np.int32)), dictionary.take(pa.array(used)))
+        is_used = np.zeros(len(dictionary), bool)
+        is_used[codes] = True
+        place = np.cumsum(is_used, dtype=np.int32) - np.int32(1)
+        return pa.DictionaryArray.from_arrays(pa.array(place[codes]), dictionary.filter(pa.array(is_used)))
     return pa.DictionaryArray.from_arrays(pa.array(codes), dictionary)
 
 

@@ -22,6 +22,7 @@ from marquee.lake.objects import Lake
 from marquee.lake.pieces import Piece, raw_lines
 from marquee.lake.raw import Manifest
 from spark_jobs.buckets import SENT_DDL, message, note, one_array, packed, unpacked
+from spark_jobs.narrow import widened
 from spark_jobs.settling import settle
 
 EXAMPLES = 3
@@ -63,7 +64,7 @@ def _ratings(
     lake: Lake, manifest: Manifest, work: list[list[Piece]], bucket: int, frames: list[pa.Table]
 ) -> Iterator[pa.RecordBatch]:
     names = [member.name for member in manifest.members]
-    settled = settle(pa.concat_tables(frames), manifest.reading.ratings.repeated, names)
+    settled = settle(pa.concat_tables([widened(frame) for frame in frames]), manifest.reading.ratings.repeated, names)
     frames.clear()
     rows = contracted(settled.ratings, manifest, names)
     part = tables.write_part(lake, RATINGS.name, manifest.batch, rows, bucket=bucket, **LAYOUT)

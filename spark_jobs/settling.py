@@ -39,7 +39,7 @@ def settle(rows: pa.Table, repeated: Repeated, names: list[str]) -> Bucket:
     """Settle the ratings of a bucket, which come in any order.
 
     Args:
-        rows: the columns of `spark_jobs.buckets.RATINGS`.
+        rows: the columns of `spark_jobs.narrow.RATINGS`.
         names: the members' names, for sentences.
     """
     rows = rows.unify_dictionaries().combine_chunks()
