@@ -11,6 +11,7 @@ import html
 import logging
 import re
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,13 @@ def index_page(links: list[dict[str, Any]]) -> str:
 
 
 def render(document: Any) -> str:
-    return str(OfflineView().render(document))
+    return str(view().render(document))
+
+
+@cache
+def view() -> OfflineView:
+    """One for all pages: it compiles its templates, which takes longer than to fill them in."""
+    return OfflineView()
 
 
 def escape(value: Any) -> Any:
