@@ -50,14 +50,13 @@ def command() -> dict[str, Any]:
 
 def validate(batch: str, *names: str) -> dict[str, Any]:
     from expectations import quality_table
-    from expectations.ratings import scale_of
     from expectations.validation import validate as hold_against_suite
     from marquee.lake.objects import Lake
     from marquee.lake.raw import read_manifest
 
     lake, rows = Lake.from_environment(), {}
     for table in names:
-        scale = scale_of(read_manifest(lake, batch).reading.ratings) if table == "ratings" else None
+        scale = read_manifest(lake, batch).reading.ratings.rating_range if table == "ratings" else None
         report = hold_against_suite(lake, table, batch, rating_range=scale)
         quality_table.record(lake, report, batch, RUN, datetime.now(UTC))
         if not report.success:

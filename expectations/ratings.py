@@ -8,7 +8,6 @@ from dataclasses import replace
 from expectations.batch_profile import RatingsProfile
 from expectations.contracts import DRIFTS, MAX_QUARANTINED, RATINGS, Drift, Severity
 from expectations.suite import Check, Suite, build
-from marquee.sources.reading import RatingsReading
 
 ADVICE = (
     "mend the rows in the source, or the reading of its format, and ingest it again; nothing of it was accepted (where "
@@ -50,14 +49,6 @@ def suite(
     )
     drifts = [check for one in DRIFTS for check in drift_checks(one, may_drift=may_drift)]
     return build(RATINGS, columns, checks=(ACCOUNTED, WRITTEN, quarantined, *drifts), advice=ADVICE)
-
-
-def scale_of(reading: RatingsReading) -> tuple[float | None, float | None]:
-    """The lowest and the highest rating that may come of it: the scale does not bound ratings that are added up."""
-    if reading.repeated == "latest":
-        return reading.minimum, reading.maximum
-    is_rising = reading.minimum is not None and reading.minimum >= 0
-    return (reading.minimum if is_rising else None), None
 
 
 def drift_checks(drift: Drift, *, may_drift: bool) -> Iterator[Check]:

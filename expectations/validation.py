@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from expectations.contracts import MAX_QUARANTINED
+from expectations.importing import without_collecting
 from expectations.report import Report, page_key, result_key
 from marquee.errors import DataError
 from marquee.lake import tables
@@ -54,11 +55,12 @@ def validate(
         DataError: the table has no suite, the batch's name can't be part of a key, or the check itself fails.
         LakeError: nothing was prepared, or the object store refuses.
     """
-    from expectations import data_docs
-    from expectations.evaluation import evaluate
-    from expectations.looks import look_at
-    from expectations.prepared import keep_profile, load_profile
-    from expectations.suites import suite_of
+    with without_collecting():
+        from expectations import data_docs
+        from expectations.evaluation import evaluate
+        from expectations.looks import look_at
+        from expectations.prepared import keep_profile, load_profile
+        from expectations.suites import suite_of
 
     if not RUN_NAME.fullmatch(batch):
         raise DataError(

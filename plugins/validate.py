@@ -98,7 +98,6 @@ class ValidateOperator(BaseOperator):
     def _conditions(self, store: Lake, table: str) -> dict[str, Any]:
         """The arguments of `validate` that depend on table, batch and form."""
         from expectations.contracts import MAX_QUARANTINED
-        from expectations.ratings import scale_of
         from marquee.lake.raw import read_manifest
 
         if table == "recommendations":
@@ -110,5 +109,5 @@ class ValidateOperator(BaseOperator):
             "mode": "replace" if self.arguments.get("mode") == "replace" else "append",
             "max_quarantined": float(self.arguments.get("max_quarantined", MAX_QUARANTINED)),
             "may_drift": self.arguments.get("drift") == "warn",
-            "rating_range": scale_of(read_manifest(store, self.batch).reading.ratings),
+            "rating_range": read_manifest(store, self.batch).reading.ratings.rating_range,
         }

@@ -81,6 +81,14 @@ class RatingsReading(Reading):
             raise ValueError(f"the lowest rating {self.minimum:g} is above the highest {self.maximum:g}")
         return self
 
+    @property
+    def rating_range(self) -> tuple[float | None, float | None]:
+        """The lowest and the highest rating that may come of it: the scale does not bound ratings that are added up."""
+        if self.repeated == "latest":
+            return self.minimum, self.maximum
+        is_rising = self.minimum is not None and self.minimum >= 0
+        return (self.minimum if is_rising else None), None
+
 
 class ItemsReading(Reading):
     """How the catalogue is read; `columns` are item_id and, where the source has them, title and genres."""
