@@ -23,6 +23,13 @@ from marquee.lake.objects import Lake
 START_SECONDS = 60
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file with one process (pytest-xdist), and those that share the real services as well."""
+    for item in items:
+        together = "end_to_end" if "end_to_end" in item.path.parts else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(together))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real data sets: `MARQUEE_TEST_DATA`, else `../shared/data` beside the checkout."""
@@ -158,7 +165,7 @@ def spawn_weed(folder: Path, config: Path, ports: list[int], options: tuple[str,
         "-master.telemetry=false", *options,
     ]  # fmt: skip
     with (folder / "weed.log").open("ab") as log:
-        environment = os.environ | {"GOMEMLIMIT": "256MiB"}
+        environment = os.environ | {"GOMEMLIMIT": "512MiB"}
         # It writes `mini.options` beside its data, and some state where it is started.
         return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment)
 
