@@ -20,6 +20,17 @@ CHUNK_BYTES = 8 << 20
 LONGEST_LINE_BYTES = 64 << 20
 BOM = b"\xef\xbb\xbf"
 WIDE = ("utf-16", "utf-32", "utf-7")
+#: Name of what decodes bytes that are no text as NUL; a U+FFFD that the file holds is text.
+AS_NUL = "marquee.nul"
+
+
+def _as_nul(error: UnicodeError) -> tuple[str, int]:
+    if isinstance(error, UnicodeDecodeError):
+        return "\0", error.end
+    raise error
+
+
+codecs.register_error(AS_NUL, _as_nul)
 
 
 @dataclass(frozen=True)
@@ -126,14 +137,14 @@ def _raw(stream: BinaryIO, *, is_start: bool) -> Iterator[bytes]:
 
 def _transcoded(stream: BinaryIO, encoding: str) -> Iterator[bytes]:
     """The text in UTF-8; what is no text becomes NUL, which marks its line as undecodable."""
-    decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+    decoder = codecs.getincrementaldecoder(encoding)(errors=AS_NUL)
     is_first = True
     while piece := stream.read(CHUNK_BYTES):
         text = decoder.decode(piece)
         if is_first:
             text, is_first = text.removeprefix("\ufeff"), False
-        yield text.replace("\ufffd", "\0").encode("utf-8", errors="replace")
-    yield decoder.decode(b"", final=True).replace("\ufffd", "\0").encode()
+        yield text.encode("utf-8", errors="replace")
+    yield decoder.decode(b"", final=True).encode()
 
 
 def _chunk(received: bytes, encoding: str, first: int, *, is_last: bool) -> Chunk:

@@ -178,6 +178,12 @@ def test_encodings(encoding: str) -> None:
     assert of(f"u,i,r,t\n{word},2,3,4\n".encode(encoding), reading) == [(2, f"{word},2,3,4", word, "2.0", "3.0", "4.0")]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_replacement_character_that_the_file_holds_is_text(encoding: str) -> None:
+    reading = RATINGS.model_copy(update={"encoding": encoding})
+    assert of("u,i,r,t\n\ufffd,2,3,4\n".encode(encoding), reading)[0][2] == "\ufffd"
+
+
 def test_bytes_that_are_no_text_break_only_their_own_lines() -> None:
     found = of(HEADER + b"1,\xff2,3,4\n1,2,3,4\n1,\x002,3,4\n1,2,3,4\n1,caf\xc3")
     assert [(row[0], row[1], row[-1]) for row in found if row[-1] == "undecodable_text"] == [
