@@ -32,7 +32,7 @@ From a shell: `marquee ingest SOURCE`.
     tags=["marquee", "data"],
     params=INGEST_FORM,
 ) as dag:
-    staged = stage(source="{{ params.source }}", sha256="{{ params.sha256 }}")
+    staged = stage(source="{{ params.source }}", sha256="{{ params.sha256 or '' }}")
     new = is_new(staged, mode="{{ params.mode }}")
     normalized = SparkJobOperator(
         task_id="normalize",

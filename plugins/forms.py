@@ -8,6 +8,8 @@ from marquee.sources.formats import AUTO, FORMATS
 from marquee.sources.requested import COLUMNS
 
 COLUMNS_SECTION = "Columns, where the format is 'columns'"
+#: Airflow's page lets a field of text be empty only where it may be null.
+TEXT_OR_NONE = ["null", "string"]
 
 INGEST_FORM = {
     "source": Param(
@@ -43,39 +45,39 @@ INGEST_FORM = {
         description="Where the batch differs too much from those before it (docs/data-contract.md): stop, or only warn",
     ),
     "sha256": Param(
-        "",
-        type="string",
+        None,
+        type=TEXT_OR_NONE,
         pattern="^([0-9a-f]{64})?$",
         title="Checksum",
         description="Refuse other bytes than these",
     ),
     "user_column": Param(
-        "",
-        type="string",
+        None,
+        type=TEXT_OR_NONE,
         title="User",
         section=COLUMNS_SECTION,
         description="The file's name of the column; its position, the first is 1, where it has no names",
     ),
-    "item_column": Param("", type="string", title="Item", section=COLUMNS_SECTION, description="As above"),
+    "item_column": Param(None, type=TEXT_OR_NONE, title="Item", section=COLUMNS_SECTION, description="As above"),
     "rating_column": Param(
-        "",
-        type="string",
+        None,
+        type=TEXT_OR_NONE,
         title="Rating",
         section=COLUMNS_SECTION,
         description="Empty: none, each row counts 1",
     ),
-    "time_column": Param("", type="string", title="Time", section=COLUMNS_SECTION, description="Empty: none"),
+    "time_column": Param(None, type=TEXT_OR_NONE, title="Time", section=COLUMNS_SECTION, description="Empty: none"),
     "separator": Param(
-        "",
-        type="string",
+        None,
+        type=TEXT_OR_NONE,
         maxLength=8,
         title="Separator",
         section=COLUMNS_SECTION,
         description="Between two fields, as ; or \\t or ::. Empty: guessed",
     ),
     "time_unit": Param(
-        "",
-        type="string",
+        None,
+        type=TEXT_OR_NONE,
         title="Unit of the time",
         section=COLUMNS_SECTION,
         description="s, ms, us, ns since 1970; iso; or a pattern as %d/%m/%Y %H:%M. Empty: guessed",
@@ -145,8 +147,8 @@ TRAIN_FORM = {
 
 PUBLISH_FORM = {
     "model_version": Param(
-        "",
-        type="string",
+        None,
+        type=TEXT_OR_NONE,
         pattern="^[0-9]*$",
         title="Model version",
         description="Empty: the version that is champion",
