@@ -50,7 +50,8 @@ def evaluate(spark: SparkSession, fitted: Fitted, train: Seen, held_out: HeldOut
     k = max(ks)
 
     def to_rows(users: np.ndarray, items: np.ndarray, scores: np.ndarray) -> pa.RecordBatch:
-        lists = pa.array(items.tolist(), pa.list_(pa.int32()))
+        ends = pa.array(np.arange(0, items.size + 1, k, dtype=np.int32))
+        lists = pa.ListArray.from_arrays(ends, pa.array(items.ravel()))
         return pa.RecordBatch.from_arrays([pa.array(users, pa.int32()), lists], names=["user_index", "items"])
 
     rows = map_lists(spark, fitted, train, held_out.users, k, to_rows, "user_index int, items array<int>").toArrow()

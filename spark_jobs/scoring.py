@@ -1,4 +1,4 @@
-"""Top-K lists in the executors: blocks of users, the arrays broadcast."""
+"""Lists in the executors: blocks of users or items, the arrays broadcast; a batch of rows as each block is done."""
 
 from __future__ import annotations
 
@@ -8,38 +8,70 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-from marquee.top_k import top_k
 from spark_jobs.interactions import Seen
 from spark_jobs.models.base import Fitted
 
-USERS_OF_A_BLOCK = 4096
-Lists = Callable[[np.ndarray, np.ndarray, np.ndarray], pa.RecordBatch]
+#: Rows of factors whose lists are computed, and leave the task, together.
+ROWS_OF_A_BATCH = 4096
+
+#: Gets a block's rows (n,), item indexes int32 (n, k; -1 for none) and scores float64 (n, k; NaN for none).
+ToRows = Callable[[np.ndarray, np.ndarray, np.ndarray], pa.RecordBatch]
+Find = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def map_lists(
-    spark: SparkSession, fitted: Fitted, seen: Seen, users: np.ndarray, k: int, to_rows: Lists, ddl: str
+    spark: SparkSession, fitted: Fitted, seen: Seen, users: np.ndarray, k: int, to_rows: ToRows, ddl: str
 ) -> DataFrame:
     """Compute the k best unseen items of each user, and turn each block of lists into rows of the schema `ddl`.
 
     Args:
         users: int, shape (n,): indexes of the users to compute lists for.
-        to_rows: gets a block's users (n,), item indexes (n, k; -1 for none) and scores (n, k; NaN for none).
+        to_rows: makes a batch of a block's users and their lists.
     """
     arrays = spark.sparkContext.broadcast((fitted.user_factors, fitted.item_factors, seen.indptr, seen.indices))
-    starts = [(start, min(start + USERS_OF_A_BLOCK, len(users))) for start in range(0, len(users), USERS_OF_A_BLOCK)]
-    wanted = spark.sparkContext.broadcast(users)
 
-    def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def finder() -> Find:
+        from marquee.top_k import ItemLists, best_of, catalogue_of
+
         user_factors, item_factors, indptr, indices = arrays.value
+        catalogue, seen_items = catalogue_of(item_factors), ItemLists(indptr, indices)
+        return lambda block: best_of(catalogue, user_factors, k, users=block, seen=seen_items, threads=1)
+
+    return _map_blocks(spark, users, finder, to_rows, ddl)
+
+
+def map_similar(spark: SparkSession, fitted: Fitted, k: int, to_rows: ToRows, ddl: str) -> DataFrame:
+    """Compute the k other items most similar to each (cosine of the factors), as rows of the schema `ddl`.
+
+    Args:
+        to_rows: makes a batch of a block's items and their lists.
+    """
+    factors = spark.sparkContext.broadcast(fitted.item_factors)
+
+    def finder() -> Find:
+        from marquee.top_k import catalogue_of, similar_of
+
+        catalogue = catalogue_of(factors.value, measure="cosine")
+        return lambda block: similar_of(catalogue, k, items=block, threads=1)
+
+    return _map_blocks(spark, np.arange(len(fitted.item_factors)), finder, to_rows, ddl)
+
+
+def _map_blocks(
+    spark: SparkSession, rows: np.ndarray, finder: Callable[[], Find], to_rows: ToRows, ddl: str
+) -> DataFrame:
+    """Lists of blocks of `rows`, which a task for each core takes in turn; `finder` prepares a task for its blocks."""
+    wanted = spark.sparkContext.broadcast(rows)
+    starts = range(0, len(rows), ROWS_OF_A_BATCH)
+
+    def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        find_lists: Find | None = None
         for batch in batches:
-            for block in batch.to_pylist():
-                at = wanted.value[block["start"] : block["stop"]]
-                rows = [indices[indptr[user] : indptr[user + 1]] for user in at]
-                block_indptr = np.concatenate(([0], np.cumsum([len(row) for row in rows]))).astype(np.int64)
-                block_indices = np.concatenate(rows) if rows else indices[:0]
-                items, scores = top_k(user_factors[at], item_factors, block_indptr, block_indices, k)
-                yield to_rows(at, items, scores)
+            for start in batch["start"].to_pylist():
+                find_lists = find_lists or finder()
+                block = wanted.value[start : start + ROWS_OF_A_BATCH]
+                yield to_rows(block, *find_lists(block))
 
     cores = spark.sparkContext.defaultParallelism
-    blocks = spark.createDataFrame(starts, "start int, stop int").repartition(max(1, min(cores, len(starts))))
-    return blocks.mapInArrow(score, ddl)
+    blocks = spark.createDataFrame(pa.table({"start": pa.array(starts, pa.int32())}))
+    return blocks.repartition(max(1, min(cores, len(starts)))).mapInArrow(find, ddl)

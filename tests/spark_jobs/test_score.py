@@ -21,8 +21,6 @@ from spark_jobs import score
 
 MODEL = "score-job"
 N_USERS, N_ITEMS = 30, 25
-#: Of two scores nearer than this either may come first: Spark's lists are computed in float32.
-NEAR = 1e-5
 
 
 def model(*, is_popular: bool) -> RecommenderFiles:
@@ -98,7 +96,7 @@ def test_the_lists_are_those_of_the_model(
     ours = rows.sort_values(["user_id", "position"], ignore_index=True)
     expected = expected.sort_values(["user_id", "position"], ignore_index=True)
     pd.testing.assert_frame_equal(ours[["user_id", "position"]], expected[["user_id", "position"]])
-    np.testing.assert_allclose(ours["score"], expected["score"], atol=NEAR)
+    np.testing.assert_array_equal(ours["score"], expected["score"])  # to the last bit
     pd.testing.assert_frame_equal(ours[["item_id", "title", "source"]], expected[["item_id", "title", "source"]])
     due = sum(min(k, N_ITEMS - n) for n in np.diff(model(is_popular=False).seen_indptr))
     assert left.result == {
