@@ -7,7 +7,7 @@ arrays, a row after another, `stride` numbers apart; a place in them is an index
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,11 @@ VECTOR = ir.VectorType(FLOAT, LANES)
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 #: Columns that `add_rows` holds in registers at once.
 _TOGETHER = 4
+
+
+def instruction(function: Callable[..., Any]) -> Any:
+    """`function`, which types and generates a call, as something that kernels call."""
+    return intrinsic(function)
 
 
 def int64(value: int) -> Any:
@@ -122,7 +127,7 @@ def counted(builder: Any, count: Any) -> Iterator[Any]:
         yield loop.index
 
 
-@intrinsic  # type: ignore[misc]
+@instruction
 def prefetch(_: Any, array: Any, index: Any) -> Any:
     """Ask for the cache line of array[index]; the index may lie beyond the array."""
 
@@ -137,7 +142,7 @@ def prefetch(_: Any, array: Any, index: Any) -> Any:
     return types.void(array, types.int64), generate
 
 
-@intrinsic  # type: ignore[misc]
+@instruction
 def copy_scaled(_: Any, to: Any, to_at: Any, source: Any, source_at: Any, n_vectors: Any, scale: Any) -> Any:
     """to[to_at + j] = scale * source[source_at + j] for the n_vectors * LANES numbers of a row."""
 
@@ -154,7 +159,7 @@ def copy_scaled(_: Any, to: Any, to_at: Any, source: Any, source_at: Any, n_vect
     return types.void(to, types.int64, source, types.int64, types.int64, types.float32), generate
 
 
-@intrinsic  # type: ignore[misc]
+@instruction
 def dot_rows(_: Any, rows: Any, at: Any, stride: Any, n_vectors: Any, x: Any, x_at: Any, out: Any, out_at: Any) -> Any:
     """out[out_at + r] = rows[r] . x for LANES rows, the first at `at`, over n_vectors * LANES columns."""
 
@@ -178,7 +183,7 @@ def dot_rows(_: Any, rows: Any, at: Any, stride: Any, n_vectors: Any, x: Any, x_
     return types.void(rows, int_, int_, int_, x, int_, out, int_), generate
 
 
-@intrinsic  # type: ignore[misc]
+@instruction
 def add_rows(_: Any, out: Any, out_at: Any, n_vectors: Any, rows: Any, at: Any, stride: Any, w: Any, w_at: Any) -> Any:
     """out[out_at + j] += sum over LANES rows of w[w_at + r] * rows[r, j], over n_vectors * LANES columns."""
 

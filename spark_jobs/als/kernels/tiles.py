@@ -6,7 +6,6 @@ from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 
 from spark_jobs.als.kernels.lanes import (
     FLOAT,
@@ -16,6 +15,7 @@ from spark_jobs.als.kernels.lanes import (
     Registers,
     counted,
     data_of,
+    instruction,
     int64,
     load,
     load_number,
@@ -59,7 +59,7 @@ def _plus_outer(
     return [sums[row] for row in range(LANES)]
 
 
-@intrinsic  # type: ignore[misc]
+@instruction
 def add_outer(_: Any, out: Any, at: Any, out_stride: Any, rows: Any, left: Any, right: Any, stride: Any, n: Any) -> Any:
     """The tile of `out` at `at` += sum over n rows of rows[t, left ...] (outer) rows[t, right ...]."""
 
@@ -75,7 +75,7 @@ def add_outer(_: Any, out: Any, at: Any, out_stride: Any, rows: Any, left: Any, 
     return types.void(out, int_, int_, rows, int_, int_, int_, int_), generate
 
 
-@intrinsic  # type: ignore[misc]
+@instruction
 def transpose_tile(_: Any, out: Any, at: Any, out_stride: Any, source: Any, source_at: Any, stride: Any) -> Any:
     """The tile of `out` at `at` = the tile of `source` at `source_at`, transposed."""
 
@@ -88,7 +88,7 @@ def transpose_tile(_: Any, out: Any, at: Any, out_stride: Any, source: Any, sour
     return types.void(out, int_, int_, source, int_, int_), generate
 
 
-@intrinsic  # type: ignore[misc]
+@instruction
 def factor_diagonal(_: Any, matrix: Any, origin: Any, stride: Any, first: Any, inverse: Any, corner: Any) -> Any:
     """Rows `first` ... of the upper factor U of the matrix at `origin`, in their diagonal tile: A = U'U.
 
@@ -127,7 +127,7 @@ def factor_diagonal(_: Any, matrix: Any, origin: Any, stride: Any, first: Any, i
     return types.void(matrix, int_, int_, int_, inverse, corner), generate
 
 
-@intrinsic  # type: ignore[misc]
+@instruction
 def factor_beside(_: Any, matrix: Any, origin: Any, stride: Any, first: Any, column: Any, inverse: Any) -> Any:
     """Rows `first` ... of the upper factor U in the tile at `column`, right of the diagonal tile, which is done."""
 
@@ -167,7 +167,7 @@ def _eliminate(
     return solved
 
 
-@intrinsic  # type: ignore[misc]
+@instruction
 def solve_down(_: Any, z: Any, matrix: Any, at: Any, stride: Any, inverse: Any, first: Any) -> Any:
     """z[first ...] = U' \\ z[first ...] for the diagonal tile U of `matrix` at `at`."""
 
@@ -184,7 +184,7 @@ def solve_down(_: Any, z: Any, matrix: Any, at: Any, stride: Any, inverse: Any, 
     return types.void(z, matrix, int_, int_, inverse, int_), generate
 
 
-@intrinsic  # type: ignore[misc]
+@instruction
 def solve_up(_: Any, z: Any, corner: Any, inverse: Any, first: Any) -> Any:
     """z[first ...] = U \\ z[first ...] for the diagonal tile U, whose transpose is in `corner` at first * LANES."""
 
