@@ -170,7 +170,7 @@ def _factor_block(model: Recommender, users: Ints, k: int) -> Lists:
 def _dots(a: Floats32, b: Floats32) -> Floats:
     """Products of float32 vectors, row by row of (n, rank), in float64: eight sums, one for each column modulo 8.
 
-    The order is that of `marquee.top_k.kernels.dot`, and products of two float32 are exact in float64: published lists
+    The order is that of `marquee.top_k.vectors.dot`, and products of two float32 are exact in float64: published lists
     and this model's have the same bits.
     """
     sums = np.zeros((len(a), 8))

@@ -26,8 +26,9 @@ from marquee.top_k.catalogue import Catalogue as Catalogue
 from marquee.top_k.catalogue import Measure, as_factors, not_finite
 from marquee.top_k.catalogue import catalogue_of as catalogue_of
 
-#: Users and items of a tile of scores: its scores fill half of a core's cache of 1 MB.
-USERS_OF_A_BLOCK = 512
+#: Users and items of a tile of scores. Its 1 MB stays in a core's second cache, or near it; of the shapes of that size
+#: this one reads an item's factors most seldom. Items are a multiple of `vectors.CHUNK`.
+USERS_OF_A_BLOCK = 1024
 ITEMS_OF_A_TILE = 256
 
 Found = tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]

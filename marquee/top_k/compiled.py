@@ -13,10 +13,10 @@ def compiled(*signatures: Any, **options: Any) -> Callable[[Callable[..., Any]],
 
     def decorate(function: Callable[..., Any]) -> Any:
         try:
-            return numba.njit(*signatures, nogil=True, cache=True, **options)(function)
+            return numba.njit(*signatures, nogil=True, cache=True, error_model="numpy", **options)(function)
         except RuntimeError as error:
             if "cannot cache" not in str(error):
                 raise
-            return numba.njit(*signatures, nogil=True, **options)(function)
+            return numba.njit(*signatures, nogil=True, error_model="numpy", **options)(function)
 
     return decorate

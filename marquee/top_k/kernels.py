@@ -19,12 +19,10 @@ from numba import boolean, float32, float64, int32, int64, types, uint8
 
 from marquee.top_k.blas import call_sgemm
 from marquee.top_k.compiled import compiled
+from marquee.top_k.vectors import CHUNK, dot, hits, lowest_bit
 
 #: What a kernel says of its input.
 FINE, NOT_FINITE, BAD_ITEM, BAD_LIST = 0, 1, 2, 3
-
-#: Scores that are compared at once: a branch for each.
-CHUNK = 64
 
 #: float32 that no finite score is below.
 LOWEST = np.float32(-3.4028234663852886e38)
@@ -37,47 +35,10 @@ _ints64 = types.Array(int64, 1, "C", readonly=True)
 _marks = types.Array(uint8, 1, "C")
 
 
-@compiled(float64(_floats32, _floats32))
-def dot(a, b):  # type: ignore[no-untyped-def]
-    """Product of two float32 vectors in float64: eight sums, one for each index modulo 8, added in pairs.
-
-    A product of two float32 is exact in float64, so the order of the sums is all that its bits depend on.
-    `marquee.factor_model` has the same in numpy.
-    """
-    n = len(a)
-    whole = n - n % 8
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
-    for at in range(0, whole, 8):
-        s0 += float64(a[at]) * float64(b[at])
-        s1 += float64(a[at + 1]) * float64(b[at + 1])
-        s2 += float64(a[at + 2]) * float64(b[at + 2])
-        s3 += float64(a[at + 3]) * float64(b[at + 3])
-        s4 += float64(a[at + 4]) * float64(b[at + 4])
-        s5 += float64(a[at + 5]) * float64(b[at + 5])
-        s6 += float64(a[at + 6]) * float64(b[at + 6])
-        s7 += float64(a[at + 7]) * float64(b[at + 7])
-    left = n - whole
-    if left > 0:
-        s0 += float64(a[whole]) * float64(b[whole])
-    if left > 1:
-        s1 += float64(a[whole + 1]) * float64(b[whole + 1])
-    if left > 2:
-        s2 += float64(a[whole + 2]) * float64(b[whole + 2])
-    if left > 3:
-        s3 += float64(a[whole + 3]) * float64(b[whole + 3])
-    if left > 4:
-        s4 += float64(a[whole + 4]) * float64(b[whole + 4])
-    if left > 5:
-        s5 += float64(a[whole + 5]) * float64(b[whole + 5])
-    if left > 6:
-        s6 += float64(a[whole + 6]) * float64(b[whole + 6])
-    return ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
-
-
-@compiled(float64(_floats32, _floats32, float64, float64, boolean))
-def exact_score(user, item, user_square, item_square, is_cosine):  # type: ignore[no-untyped-def]
-    """What decides: the product, or that by the norms, 0 where one of them is 0."""
-    product = dot(user, item)
+@compiled(float64(int64, int64, int64, float64, float64, boolean))
+def exact_score(user, item, rank, user_square, item_square, is_cosine):  # type: ignore[no-untyped-def]
+    """What decides: the product, or that by the norms, 0 where one of them is 0. Of two addresses."""
+    product = dot(user, item, rank)
     if not is_cosine:
         return product
     if user_square == 0.0 or item_square == 0.0:
@@ -89,8 +50,10 @@ def exact_score(user, item, user_square, item_square, is_cosine):  # type: ignor
 def squares(factors):  # type: ignore[no-untyped-def]
     """Squared norms, float64 of shape (n,), of the rows of float32 (n, rank); not finite where a factor is not."""
     found = np.empty(len(factors), np.float64)
+    first, rank = factors.ctypes.data, factors.shape[1]
     for row in range(len(factors)):
-        found[row] = dot(factors[row], factors[row])
+        address = first + row * rank * 4
+        found[row] = dot(address, address, rank)
     return found
 
 
@@ -100,49 +63,50 @@ def _is_worse(score, item, other_score, other_item):  # type: ignore[no-untyped-
 
 
 @compiled()
-def _sift_down(scores, items, n, score, item):  # type: ignore[no-untyped-def]
-    """Put an entry into the place of the root, which is the worst of the heap's n."""
+def _sift_down(scores, items, row, n, score, item):  # type: ignore[no-untyped-def]
+    """Put an entry into the place of the root, which is the worst of the n in the heap of a row."""
     at = 0
     while True:
         child = 2 * at + 1
         if child >= n:
             break
-        if child + 1 < n and _is_worse(scores[child + 1], items[child + 1], scores[child], items[child]):
-            child += 1
-        if not _is_worse(scores[child], items[child], score, item):
+        other = child + 1
+        if other < n and _is_worse(scores[row, other], items[row, other], scores[row, child], items[row, child]):
+            child = other
+        if not _is_worse(scores[row, child], items[row, child], score, item):
             break
-        scores[at], items[at] = scores[child], items[child]
+        scores[row, at], items[row, at] = scores[row, child], items[row, child]
         at = child
-    scores[at], items[at] = score, item
+    scores[row, at], items[row, at] = score, item
 
 
 @compiled()
-def _offer(scores, items, n, score, item):  # type: ignore[no-untyped-def]
-    """Offer an entry to a heap of n entries, whose room is the arrays' length; how many it holds then."""
-    if n == len(scores):
-        if _is_worse(scores[0], items[0], score, item):
-            _sift_down(scores, items, n, score, item)
+def _offer(scores, items, row, n, score, item):  # type: ignore[no-untyped-def]
+    """Offer an entry to a row's heap, which holds n and has room for a row's length; how many it holds then."""
+    if n == scores.shape[1]:
+        if _is_worse(scores[row, 0], items[row, 0], score, item):
+            _sift_down(scores, items, row, n, score, item)
         return n
     at = n
     while at > 0:
         parent = (at - 1) // 2
-        if not _is_worse(score, item, scores[parent], items[parent]):
+        if not _is_worse(score, item, scores[row, parent], items[row, parent]):
             break
-        scores[at], items[at] = scores[parent], items[parent]
+        scores[row, at], items[row, at] = scores[row, parent], items[row, parent]
         at = parent
-    scores[at], items[at] = score, item
+    scores[row, at], items[row, at] = score, item
     return n + 1
 
 
 @compiled()
-def _sort(scores, items, n):  # type: ignore[no-untyped-def]
-    """Turn a heap of n entries into a list, best first; -1 and NaN behind it."""
+def _sort(scores, items, row, n):  # type: ignore[no-untyped-def]
+    """Turn a row's heap of n entries into a list, best first; -1 and NaN behind it."""
     for last in range(n - 1, 0, -1):
-        score, item = scores[0], items[0]
-        _sift_down(scores, items, last, scores[last], items[last])
-        scores[last], items[last] = score, item
-    for at in range(n, len(scores)):
-        scores[at], items[at] = np.nan, np.int32(-1)
+        score, item = scores[row, 0], items[row, 0]
+        _sift_down(scores, items, row, last, scores[row, last], items[row, last])
+        scores[row, last], items[row, last] = score, item
+    for at in range(n, scores.shape[1]):
+        scores[row, at], items[row, at] = np.nan, np.int32(-1)
 
 
 @compiled()
@@ -257,7 +221,7 @@ def best_of_all(  # type: ignore[no-untyped-def]
         norms: float64, by place: the scaled norms.
         scale: the one scale of all items; 1 where `is_cosine`.
         seen_..., denied_...: CSR by rows of `user_factors`; items that a user does not get.
-        tile: items of a tile.
+        tile: items of a tile, a multiple of CHUNK.
         marks: uint8 (n_items,), zeros, and zeros again afterwards.
         packed, gathered, product: float32 buffers of shape (n, rank), (tile, rank) and (n, tile), or of more rows:
             the scaled factors of those users whose lists may still change, those of a tile's items, and the scores.
@@ -284,7 +248,8 @@ def best_of_all(  # type: ignore[no-untyped-def]
     n_alive = 0
     for row in range(n):
         user = users[row]
-        square = dot(user_factors[user], user_factors[user])
+        address = user_factors.ctypes.data + user * rank * 4
+        square = dot(address, address, rank)
         if not square < np.inf:
             return NOT_FINITE, user
         if not (_is_list(seen_indptr, seen_items, user) and _is_list(denied_indptr, denied_items, user)):
@@ -310,7 +275,7 @@ def best_of_all(  # type: ignore[no-untyped-def]
                 if held[row] == k:
                     break
                 if place[item] >= 0 and not marks[item]:
-                    held[row] = _offer(scores[row], items[row], held[row], 0.0, item)
+                    held[row] = _offer(scores, items, row, held[row], 0.0, item)
             _mark(seen_indptr, seen_items, user, marks, 0)
             _mark(denied_indptr, denied_items, user, marks, 0)
             continue
@@ -366,31 +331,27 @@ def best_of_all(  # type: ignore[no-untyped-def]
                 product[slot, cells[at] % tile] = -np.inf
         for slot in range(n_alive):
             row = rows[slot]
-            line = product[slot]
+            line = product.ctypes.data + slot * tile * 4
+            user_address = user_factors.ctypes.data + users[row] * rank * 4
             threshold = thresholds[row]
             for start in range(0, width, CHUNK):
-                n_hits = 0
-                if start + CHUNK <= width:
-                    for at in range(CHUNK):
-                        n_hits |= line[start + at] >= threshold
-                    if n_hits == 0:
-                        continue
-                for column in range(start, min(start + CHUNK, width)):
-                    if line[column] >= threshold:
-                        item = order[first + column]
-                        score = exact_score(
-                            user_factors[users[row]],
-                            item_factors[item],
-                            user_squares[row],
-                            item_squares[item],
-                            is_cosine,
-                        )
-                        held[row] = _offer(scores[row], items[row], held[row], score, item)
-                        if held[row] == k:
-                            threshold = _threshold(scores[row, 0], units[row], slacks[row])
+                bits = hits(line + start * 4, threshold)
+                while bits != 0:
+                    column = start + lowest_bit(bits)
+                    bits &= bits - np.uint64(1)
+                    if product[slot, column] < threshold or column >= width:
+                        continue  # the threshold has risen since
+                    item = order[first + column]
+                    score = exact_score(
+                        user_address, item_factors.ctypes.data + item * rank * 4, rank,
+                        user_squares[row], item_squares[item], is_cosine,
+                    )  # fmt: skip
+                    held[row] = _offer(scores, items, row, held[row], score, item)
+                    if held[row] == k:
+                        threshold = _threshold(scores[row, 0], units[row], slacks[row])
             thresholds[row] = threshold
     for row in range(n):
-        _sort(scores[row], items[row], held[row])
+        _sort(scores, items, row, held[row])
     return FINE, 0
 
 
@@ -419,9 +380,11 @@ def best_of_some(  # type: ignore[no-untyped-def]
 
     All else as in `best_of_all`.
     """
+    rank = user_factors.shape[1]
     for row in range(len(users)):
         user = users[row]
-        square = dot(user_factors[user], user_factors[user])
+        address = user_factors.ctypes.data + user * rank * 4
+        square = dot(address, address, rank)
         if not square < np.inf:
             return NOT_FINITE, user
         if not (
@@ -444,10 +407,11 @@ def best_of_some(  # type: ignore[no-untyped-def]
             if place[item] < 0 or marks[item]:
                 continue
             marks[item] = 1  # it may be listed twice
-            score = exact_score(user_factors[user], item_factors[item], square, item_squares[item], is_cosine)
-            held = _offer(scores[row], items[row], held, score, item)
+            item_address = item_factors.ctypes.data + item * rank * 4
+            score = exact_score(address, item_address, rank, square, item_squares[item], is_cosine)
+            held = _offer(scores, items, row, held, score, item)
         _mark(allowed_indptr, allowed_items, user, marks, 0)
         _mark(seen_indptr, seen_items, user, marks, 0)
         _mark(denied_indptr, denied_items, user, marks, 0)
-        _sort(scores[row], items[row], held)
+        _sort(scores, items, row, held)
     return FINE, 0
