@@ -59,8 +59,7 @@ def solve_by_cg(
 ) -> float:
     """Improve rows first .. last - 1 by `steps` steps; returns their part of the objective, float64.
 
-    A row of more ratings than `capacity` has its normal equations formed: what does not stay in the cache would be
-    gathered anew for each step.
+    A row of more ratings than `capacity` has its normal equations formed, so that memory is bounded.
     """
     x = vectors[0]
     r = vectors[1]
@@ -110,22 +109,36 @@ def solve_by_cg(
             add_product(r, matrix, stride, p)
             value -= dot(b, x, rank)
         else:
-            value = gather(
-                indices, values, start, stop, fixed, rank, stride, implicit, alpha, unobserved, near, targets
-            )
-            least = SMALLEST_GAIN * value
+            value = 0.0
             r[:stride] = 0
             if implicit:
                 add_product(r, base, stride, x)
             for j in range(stride):
                 r[j] = -r[j] - penalty * x[j]
             fitted = 0.0
-            for t in range(0, n, LANES):
-                dot_rows(near, t * stride, stride, n_vectors, x, 0, dots, 0)
-                for lane in range(LANES):
-                    fitted += targets[t + lane] * dots[lane]
-                    dots[lane] = targets[t + lane] - dots[lane]
-                add_rows(r, 0, n_vectors, near, t * stride, stride, dots, 0)
+            for done in range(0, n, at_once):
+                # the first products while the gathered rows are in the nearest cache
+                value += gather(
+                    indices,
+                    values,
+                    start + done,
+                    min(stop, start + done + at_once),
+                    fixed,
+                    rank,
+                    stride,
+                    implicit,
+                    alpha,
+                    unobserved,
+                    near[done * stride :],
+                    targets[done:],
+                )
+                for t in range(done, min(n, done + at_once), LANES):
+                    dot_rows(near, t * stride, stride, n_vectors, x, 0, dots, 0)
+                    for lane in range(LANES):
+                        fitted += targets[t + lane] * dots[lane]
+                        dots[lane] = targets[t + lane] - dots[lane]
+                    add_rows(r, 0, n_vectors, near, t * stride, stride, dots, 0)
+            least = SMALLEST_GAIN * value
             value -= fitted
         for j in range(rank, stride):
             r[j] = 0

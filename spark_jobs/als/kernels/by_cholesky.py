@@ -59,7 +59,7 @@ def solve_by_cholesky(
             for t in range(n):
                 matrix[t * n + t] = penalties[u]
                 x[t] = targets[t]
-            add_products(matrix, n, near, across, n, stride)
+            add_products(matrix, matrix, n, near, across, n, stride)
             factorise(matrix, 0, n, n, inverse, corner)
             solve_factorised(matrix, 0, n, n, inverse, corner, x)
             b[:stride] = 0

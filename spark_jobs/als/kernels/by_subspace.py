@@ -43,7 +43,8 @@ def solve_by_subspace(
 ) -> float:
     """One pass over the blocks for rows first .. last - 1; returns their part of the objective, float64.
 
-    A row of more ratings than `capacity` has its normal equations formed and the same pass made over them. `block`, a
+    A row of more ratings than `capacity` has its normal equations formed, so that memory is bounded, and the same pass
+    made over them. `block`, a
     multiple of LANES, is the number of unknowns solved at once. `matrix` has room for A, a block of it and its corners.
     """
     x = vectors[0]
@@ -126,7 +127,7 @@ def solve_by_subspace(
                     small[row * size + row] += penalty
                 for t in range(0, n, LANES):
                     add_rows(step, 0, size // LANES, near, t * stride + j, stride, targets, t)
-                add_products(small, size, near, j, stride, n)
+                add_products(small, small, size, near, j, stride, n)
             b[:size] = step[:size]
             factorise(small, 0, size, size, inverse, corner)
             solve_factorised(small, 0, size, size, inverse, corner, step)

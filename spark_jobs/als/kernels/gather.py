@@ -18,7 +18,7 @@ from spark_jobs.als.kernels.lanes import LANES, copy_scaled, prefetch
 
 #: w is at least this share of w0 where c is not 0, so that c / s exists: an error far below float32's in A.
 SMALLEST_WEIGHT = 2.0**-22
-#: Gathered rows are asked for so many ratings ahead.
+#: Gathered rows are asked for so many ratings ahead, also those of the next row and the next call.
 AHEAD = 12
 #: float32 numbers in a cache line.
 _LINE = 16
@@ -50,7 +50,7 @@ def gather(
     scale = np.float32(1.0)
     at = 0
     for t in range(start, stop):
-        if t + AHEAD < stop:
+        if t + AHEAD < len(indices):
             following = np.int64(indices[t + AHEAD]) * rank
             for line in range(0, rank, _LINE):
                 prefetch(fixed, following + line)

@@ -25,7 +25,7 @@ def _add_gram(first: int, last: int, fixed: Any, rank: int, stride: int, near: A
         for t in range(start, stop):
             near[(t - start) * stride : (t - start) * stride + rank] = fixed[t]
         matrix[:] = 0
-        add_products(matrix, stride, near, 0, stride, stop - start)
+        add_products(matrix, matrix, stride, near, 0, stride, stop - start)
         for i in range(rank):
             for j in range(i, rank):
                 total[i, j] += matrix[i * stride + j]

@@ -11,11 +11,11 @@ from spark_jobs.als.kernels.tiles import add_outer, transpose_tile
 
 
 @kernel
-def add_products(matrix: Any, size: int, rows: Any, at: int, stride: int, n_rows: int) -> None:
-    """Upper tiles of matrix (size, size) += R'R for n_rows rows of `size` columns, the first at `at`."""
+def add_products(matrix: Any, base: Any, size: int, rows: Any, at: int, stride: int, n_rows: int) -> None:
+    """Upper tiles of matrix (size, size) = base + R'R for n_rows rows of `size` columns, the first at `at`."""
     for i in range(0, size, LANES):
         for j in range(i, size, LANES):
-            add_outer(matrix, i * size + j, size, rows, at + i, at + j, stride, n_rows)
+            add_outer(matrix, base, i * size + j, size, rows, at + i, at + j, stride, n_rows)
 
 
 @kernel
@@ -50,9 +50,6 @@ def normal_equations(
 
     A's diagonal is 1 beyond the rank. `at_once` ratings, a multiple of LANES, are gathered at a time.
     """
-    matrix[: stride * stride] = base
-    for j in range(rank):
-        matrix[j * stride + j] += penalty
     b[:stride] = 0
     constant = 0.0
     for first in range(start, stop, at_once):
@@ -61,7 +58,9 @@ def normal_equations(
             indices, values, first, last, fixed, rank, stride, implicit, alpha, unobserved, near, targets
         )
         n_rows = whole_tiles(last - first)
-        add_products(matrix, stride, near, 0, stride, last - first)
+        add_products(matrix, base if first == start else matrix, stride, near, 0, stride, last - first)
         for t in range(0, n_rows, LANES):
             add_rows(b, 0, stride // LANES, near, t * stride, stride, targets, t)
+    for j in range(rank):
+        matrix[j * stride + j] += penalty
     return constant

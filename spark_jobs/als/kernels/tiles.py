@@ -60,19 +60,20 @@ def _plus_outer(
 
 
 @instruction
-def add_outer(_: Any, out: Any, at: Any, out_stride: Any, rows: Any, left: Any, right: Any, stride: Any, n: Any) -> Any:
-    """The tile of `out` at `at` += sum over n rows of rows[t, left ...] (outer) rows[t, right ...]."""
+def add_outer(
+    _: Any, out: Any, base: Any, at: Any, out_stride: Any, rows: Any, left: Any, right: Any, stride: Any, n: Any
+) -> Any:
+    """out = base + sum over n rows of rows[t, left ...] (outer) rows[t, right ...], in the tile at `at` of both."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        target = data_of(context, builder, out, args[0])
-        matrix = data_of(context, builder, rows, args[3])
-        tile = _load_tile(builder, target, args[1], args[2])
-        tile = _plus_outer(builder, tile, matrix, args[4], args[5], args[6], args[7], 1)
-        _store_tile(builder, tile, target, args[1], args[2])
+        matrix = data_of(context, builder, rows, args[4])
+        tile = _load_tile(builder, data_of(context, builder, base, args[1]), args[2], args[3])
+        tile = _plus_outer(builder, tile, matrix, args[5], args[6], args[7], args[8], 1)
+        _store_tile(builder, tile, data_of(context, builder, out, args[0]), args[2], args[3])
         return context.get_dummy_value()
 
     int_ = types.int64
-    return types.void(out, int_, int_, rows, int_, int_, int_, int_), generate
+    return types.void(out, base, int_, int_, rows, int_, int_, int_, int_), generate
 
 
 @instruction

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spark_jobs.als.kernels import Problem, gram, objective, solve
+from spark_jobs.als.kernels import Problem, gram, half_step, objective, solve
 from tests.spark_jobs.als.kernels.dense import dense_objective, dense_solution, random_ratings, rows_of
 
 RANKS = (1, 2, 7, 16, 33, 64, 100)
@@ -73,10 +73,14 @@ def test_few_steps_say_the_objective_of_what_they_reach(problem: Problem, solver
     assert np.abs(X - dense_solution(R, is_rated, Y, problem)).max() > 1e-3, "two steps aren't the end"
 
 
+@pytest.mark.parametrize("n_held", [100, 100_000])
 @pytest.mark.parametrize("solver", ["cg", "subspace", "cholesky"])
 @pytest.mark.parametrize("problem", [EXPLICIT, IMPLICIT], ids=["explicit", "implicit"])
-def test_a_row_of_more_ratings_than_stay_in_the_cache(problem: Problem, solver: str) -> None:
-    """At rank 40 about 4,000 rows of 48 float32 are gone over again as they lie; this row has more."""
+def test_a_row_of_more_ratings_than_are_held(
+    problem: Problem, solver: str, n_held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of 48 float32: of the 9,000 ratings some 8,000 are gathered at once, or none of them twice."""
+    monkeypatch.setattr(half_step, "NEAR_BYTES", n_held * 48 * 4)
     rng = np.random.default_rng(6)
     R = rng.normal(1, 1, (2, 9000)).astype(np.float32)
     is_rated = rng.random((2, 9000)) < np.array([[0.9], [0.01]])
