@@ -19,7 +19,7 @@ from spark_jobs.als.kernels.lanes import LANES, copy_scaled, prefetch
 #: w is at least this share of w0 where c is not 0, so that c / s exists: an error far below float32's in A.
 SMALLEST_WEIGHT = 2.0**-22
 #: Gathered rows are asked for so many ratings ahead, also those of the next row and the next call.
-AHEAD = 12
+AHEAD = 24
 #: float32 numbers in a cache line.
 _LINE = 16
 
