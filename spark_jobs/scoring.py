@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -19,23 +20,54 @@ ToRows = Callable[[np.ndarray, np.ndarray, np.ndarray], pa.RecordBatch]
 Find = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
+@dataclass(frozen=True)
+class Filters:
+    """What lists may hold besides unseen items; None: no such filter.
+
+    Attributes:
+        allow, deny: items that are in lists, and items that are not, int, for all users.
+        user_allow, user_deny: the same for each user, grouped as `Seen`; who has no item in `user_allow` gets none.
+    """
+
+    allow: np.ndarray | None = None
+    deny: np.ndarray | None = None
+    user_allow: Seen | None = None
+    user_deny: Seen | None = None
+
+
+UNFILTERED = Filters()
+
+
 def map_lists(
-    spark: SparkSession, fitted: Fitted, seen: Seen, users: np.ndarray, k: int, to_rows: ToRows, ddl: str
+    spark: SparkSession,
+    fitted: Fitted,
+    seen: Seen,
+    users: np.ndarray,
+    k: int,
+    to_rows: ToRows,
+    ddl: str,
+    filters: Filters = UNFILTERED,
 ) -> DataFrame:
     """Compute the k best unseen items of each user, and turn each block of lists into rows of the schema `ddl`.
 
     Args:
         users: int, shape (n,): indexes of the users to compute lists for.
         to_rows: makes a batch of a block's users and their lists.
+        filters: what else lists may hold.
     """
-    arrays = spark.sparkContext.broadcast((fitted.user_factors, fitted.item_factors, seen.indptr, seen.indices))
+    arrays = spark.sparkContext.broadcast((fitted.user_factors, fitted.item_factors, seen, filters))
 
     def finder() -> Find:
         from marquee.top_k import ItemLists, best_of, catalogue_of
 
-        user_factors, item_factors, indptr, indices = arrays.value
-        catalogue, seen_items = catalogue_of(item_factors), ItemLists(indptr, indices)
-        return lambda block: best_of(catalogue, user_factors, k, users=block, seen=seen_items, threads=1)
+        user_factors, item_factors, seen, filters = arrays.value
+        catalogue = catalogue_of(item_factors, allow=filters.allow, deny=filters.deny)
+        seen_items, denied, allowed = (
+            lists and ItemLists(lists.indptr, lists.indices) for lists in (seen, filters.user_deny, filters.user_allow)
+        )
+        return lambda block: best_of(
+            catalogue, user_factors, k, users=block, seen=seen_items, deny=denied, allow=allowed, threads=1
+        )
 
     return _map_blocks(spark, users, finder, to_rows, ddl)
 
@@ -62,14 +94,15 @@ def _map_blocks(
 ) -> DataFrame:
     """Lists of blocks of `rows`, which a task for each core takes in turn; `finder` prepares a task for its blocks."""
     wanted = spark.sparkContext.broadcast(rows)
-    starts = range(0, len(rows), ROWS_OF_A_BATCH)
+    size = ROWS_OF_A_BATCH
+    starts = range(0, len(rows), size)
 
     def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         find_lists: Find | None = None
         for batch in batches:
             for start in batch["start"].to_pylist():
                 find_lists = find_lists or finder()
-                block = wanted.value[start : start + ROWS_OF_A_BATCH]
+                block = wanted.value[start : start + size]
                 yield to_rows(block, *find_lists(block))
 
     cores = spark.sparkContext.defaultParallelism

@@ -151,7 +151,7 @@ def best_of(
     scores = np.full((len(wanted), k), np.nan, np.float64)
     if width == 0 or len(wanted) == 0:
         return items, scores
-    n_threads = threads or len(os.sched_getaffinity(0))
+    n_threads = threads or _cores()
     starts = itertools.count(0, USERS_OF_A_BLOCK)
     address = blas.sgemm_address()
     shared = (factors, catalogue.factors, catalogue.squares, catalogue.measure == "cosine")
@@ -185,6 +185,11 @@ def best_of(
         if code != kernels.FINE:
             raise ValueError(_sentence(code, row, factors, len(catalogue.factors)))
     return items, scores
+
+
+def _cores() -> int:
+    """Cores that this process may use; all of the machine's where the system tells no more."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check(catalogue: Catalogue, factors: np.ndarray, wanted: np.ndarray, k: int, threads: int | None) -> None:
