@@ -25,7 +25,7 @@ def configured(params: dict[str, Any], champion: dict[str, Any] | None = None) -
         }
         if settings["implicit"]:
             settings["alpha"] = float(params["alpha"])
-        chosen.append({"name": f"als-{params['feedback']}-rank-{rank}", "model": "spark-als", "params": settings})
+        chosen.append({"name": f"als-{params['feedback']}-rank-{rank}", "model": "als", "params": settings})
     known = [(candidate["model"], candidate["params"]) for candidate in chosen]
     if champion is not None and (champion["model"], champion["params"]) not in known:
         chosen.append({**champion, "name": f"champion-{champion['name'].removeprefix('champion-')}"})

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version as installed
@@ -89,6 +90,7 @@ def log_candidate(
     figures: Mapping[str, Figure],
     tags: Mapping[str, str],
     files: RecommenderFiles,
+    history: Sequence[Mapping[str, float]] = (),
 ) -> str:
     """Keep a candidate as a run with its model; a finished run with the same key is returned as it is.
 
@@ -102,6 +104,7 @@ def log_candidate(
         tags: data versions, Airflow's run, and the like. `marquee.candidate` (JSON of the candidate's configuration) is
             what `champion_candidate` gives back.
         files: the model.
+        history: what each iteration of the fit came to, by name: metrics of the steps 1, 2 and so on.
 
     Returns:
         The run's id.
@@ -134,9 +137,24 @@ def log_candidate(
             mlflow.log_params(dict(params))
             for file, figure in figures.items():
                 mlflow.log_figure(figure, f"figures/{file}")
+            _log_history(run.info.run_id, history)
             model_id = _log_model(folder, files, dict(own))
             mlflow.log_metrics(known, step=0, model_id=model_id)
             return str(run.info.run_id)
+
+
+def _log_history(run_id: str, history: Sequence[Mapping[str, float]]) -> None:
+    """One request for all iterations."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    steps = [
+        Metric(name, value, now, step)
+        for step, figures in enumerate(history, start=1)
+        for name, value in model_cards.finite(figures).items()
+    ]
+    if steps:
+        _client().log_batch(run_id, metrics=steps[-1000:])
 
 
 def register(run_id: str, model_name: str, description: str = "") -> str:

@@ -79,6 +79,7 @@ def train_candidate(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]
     job.say(", ".join(f"{name} {n:,}" for name, n in sides.counts.items()))
 
     metrics, pictures = judge(spark, candidate, model, ratings, sides, snapshot["k"])
+    files, history = learn_all(spark, model, ratings, titles_of(spark, ratings.index, snapshot["items_version"]))
     run_id = registry.log_candidate(
         experiment=arguments.experiment,
         key=key,
@@ -97,7 +98,8 @@ def train_candidate(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]
             registry.CANDIDATE_TAG: json.dumps(candidate, sort_keys=True),
             "marquee.version": __version__,
         },
-        files=learn_all(spark, model, ratings, titles_of(spark, ratings.index, snapshot["items_version"])),
+        files=files,
+        history=history,
     )
     job.say(f"kept as MLflow run {run_id}")
     return result(candidate, run_id, metrics)
@@ -129,11 +131,13 @@ def judge(
     return metrics, figures(candidate["name"], ours, floors, ks, sides, len(ratings.index.items))
 
 
-def learn_all(spark: SparkSession, model: Recommender, ratings: Collected, titles: pa.Array) -> RecommenderFiles:
-    """Fit on all ratings: the model that would be published."""
+def learn_all(
+    spark: SparkSession, model: Recommender, ratings: Collected, titles: pa.Array
+) -> tuple[RecommenderFiles, tuple[dict[str, float], ...]]:
+    """Fit on all ratings: the model that would be published, and what each iteration of the fit came to."""
     fitted, seen = model.fit(ratings.interactions(spark)), ratings.seen()
     is_popular = fitted.source == "popular"
-    return RecommenderFiles(
+    files = RecommenderFiles(
         user_ids=ratings.index.users,
         item_ids=ratings.index.items,
         titles=titles,
@@ -144,6 +148,7 @@ def learn_all(spark: SparkSession, model: Recommender, ratings: Collected, title
         seen_indices=seen.indices,
         source=fitted.source,
     )
+    return files, fitted.history
 
 
 def key_of(candidate: dict[str, Any], snapshot: dict[str, Any]) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from marquee.errors import TrainingError
+from spark_jobs.models.als import MarqueeALS
 from spark_jobs.models.base import Recommender
 from spark_jobs.models.popular import Popular
 from spark_jobs.models.spark_als import SparkALS
 
-RECOMMENDERS: dict[str, Callable[..., Recommender]] = {"popular": Popular, "spark-als": SparkALS}
+RECOMMENDERS: dict[str, Callable[..., Recommender]] = {"als": MarqueeALS, "popular": Popular, "spark-als": SparkALS}
 
 
 def recommender(name: str, params: dict[str, Any]) -> Recommender:

@@ -32,11 +32,22 @@ class Fitted:
         source: what a published row says it came from, "als" or "popular".
         user_factors: float32 of shape (n_users, rank); a row of zeros where the user was not in the data.
         item_factors: float32 of shape (n_items, rank); a row of zeros where the item was not in the data.
+        history: what each iteration came to, by name; empty where there are none.
     """
 
     source: str
     user_factors: np.ndarray
     item_factors: np.ndarray
+    history: tuple[dict[str, float], ...] = ()
+
+
+def factor_matrix(factors: DataFrame, n: int, rank: int) -> np.ndarray:
+    """Rows (id, features), as a model of Spark ML has them, as float32 (n, rank); zeros where an id has none."""
+    table = factors.toArrow()
+    matrix = np.zeros((n, rank), np.float32)
+    ids = table["id"].to_numpy()
+    matrix[ids] = table["features"].combine_chunks().flatten().to_numpy().reshape(len(ids), rank)
+    return matrix
 
 
 class Recommender(Protocol):

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from pyspark.ml.recommendation import ALS
-from pyspark.sql import DataFrame
 
 from marquee.errors import TrainingError
-from spark_jobs.models.base import Fitted, Interactions
+from spark_jobs.models.base import Fitted, Interactions, factor_matrix
 
 
 @dataclass(frozen=True)
@@ -63,15 +61,6 @@ class SparkALS:
         model = als.fit(interactions.frame)
         return Fitted(
             "als",
-            _matrix(model.userFactors, interactions.n_users, self.rank),
-            _matrix(model.itemFactors, interactions.n_items, self.rank),
+            factor_matrix(model.userFactors, interactions.n_users, self.rank),
+            factor_matrix(model.itemFactors, interactions.n_items, self.rank),
         )
-
-
-def _matrix(factors: DataFrame, n: int, rank: int) -> np.ndarray:
-    """Spark's (id, features) rows as float32 of shape (n, rank); ids that have none are rows of zeros."""
-    table = factors.toArrow()
-    matrix = np.zeros((n, rank), np.float32)
-    ids = table["id"].to_numpy()
-    matrix[ids] = table["features"].combine_chunks().flatten().to_numpy().reshape(len(ids), rank)
-    return matrix

@@ -25,7 +25,7 @@ def test_the_floor_and_one_candidate_a_rank() -> None:
     assert [candidate["name"] for candidate in chosen] == ["popular", "als-implicit-rank-8", "als-implicit-rank-16"]
     assert chosen[1] == {
         "name": "als-implicit-rank-8",
-        "model": "spark-als",
+        "model": "als",
         "params": {
             "rank": 8, "iterations": 10, "regularization": 0.05, "implicit": True, "seed": 42, "alpha": 0.3,
         },

@@ -26,7 +26,7 @@ START = datetime(2020, 1, 1, tzinfo=UTC)
 FLOOR = {"name": "popular", "model": "popular", "params": {}}
 ALS = {
     "name": "als",
-    "model": "spark-als",
+    "model": "als",
     "params": {"rank": 4, "iterations": 5, "regularization": 0.05, "alpha": 1.0, "implicit": True, "seed": 1},
 }
 
@@ -73,7 +73,7 @@ def train(lake: Lake, snapshot: dict[str, Any], tracked: None) -> Callable[..., 
     """Run the job as `spark-submit` does: words in, exit code and outcome out."""
 
     def run(configured: dict[str, Any], pinned: dict[str, Any] = snapshot) -> tuple[int, outcome.Outcome]:
-        where = outcome.key("test", f"candidate-{configured['name']}")
+        where = outcome.key("test", f"candidate-{configured['name']}".replace(" ", "-"))
         words = ["--candidate", json.dumps(configured), "--snapshot", json.dumps(pinned), "--experiment", EXPERIMENT]
         code = candidate.main([*words, "--tags", json.dumps({"airflow.run_id": "manual__1"}), "--outcome", where])
         left = outcome.load(lake, where)
@@ -168,9 +168,20 @@ def test_the_same_candidate_again_is_found_not_trained(train: Callable[..., Any]
     assert second.result["metrics"] == pytest.approx(first.result["metrics"])
 
 
-def test_explicit_feedback_is_judged_by_its_error_too(train: Callable[..., Any]) -> None:
+def test_each_iteration_is_a_step_of_the_runs_metrics(train: Callable[..., Any]) -> None:
+    from mlflow import MlflowClient
+
+    run_id = train(ALS)[1].result["run_id"]
+    objective = MlflowClient().get_metric_history(run_id, "objective")
+    assert [metric.step for metric in objective] == [1, 2, 3, 4, 5]
+    assert objective[-1].value < objective[0].value
+    assert len(MlflowClient().get_metric_history(run_id, "iteration_seconds")) == 5
+
+
+@pytest.mark.parametrize("kind", ["als", "spark-als"])
+def test_explicit_feedback_is_judged_by_its_error_too(train: Callable[..., Any], kind: str) -> None:
     params = {"rank": 2, "iterations": 3, "regularization": 0.2, "implicit": False, "seed": 1}
-    code, left = train({"name": "explicit", "model": "spark-als", "params": params})
+    code, left = train({"name": f"explicit {kind}", "model": kind, "params": params})
     assert (code, left.error) == (0, "")
     # ratings are uniform in 0.5 to 5: their spread is 1.4, and nothing can be learned of them
     assert 0.5 < left.result["metrics"]["rmse"] < 3
@@ -199,9 +210,10 @@ def test_a_later_batch_with_another_rating_of_the_same_pair_counts_once(
 @pytest.mark.parametrize(
     ("configured", "words"),
     [
-        ({"model": "best", "params": {}}, "There is no recommender 'best': choose one of popular, spark-als."),
+        ({"model": "best", "params": {}}, "There is no recommender 'best': choose one of als, popular, spark-als."),
         ({"model": "spark-als", "params": {"rang": 3}}, "'spark-als' does not take these parameters"),
         ({"model": "spark-als", "params": {"rank": 0}}, "Parameter rank of spark-als is 0; it may be 1 to 1024"),
+        ({"model": "als", "params": {"rank": 0}}, "ALS parameter rank given invalid value 0: it may be at least 1"),
     ],
 )
 def test_a_candidate_that_is_none_is_a_sentence(

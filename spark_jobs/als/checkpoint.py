@@ -1,0 +1,103 @@
+"""Factors kept between iterations, so that a stage that lost a task goes on from there.
+
+    CHECKPOINTS/00010/00000-of-00002.arrow      task 0's factors after iteration 10
+
+A checkpoint counts where all of its tasks' files are there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from marquee.lake.objects import Lake
+from spark_jobs.als.plan import Factors
+
+LAKE = "lake://"
+
+
+class Checkpoints(Protocol):
+    """Where the factors of some iterations are kept."""
+
+    def save(self, iteration: int, factors: Factors) -> None:
+        """Keep this task's factors after an iteration."""
+        ...
+
+    def latest(self, start: Factors) -> tuple[int, Factors]:
+        """The last iteration whose checkpoint is whole, and this task's factors then; else 0 and `start`."""
+        ...
+
+
+class NoCheckpoints:
+    """Keeps nothing."""
+
+    def save(self, iteration: int, factors: Factors) -> None:
+        """Keep nothing."""
+
+    def latest(self, start: Factors) -> tuple[int, Factors]:
+        return 0, start
+
+
+@dataclass(frozen=True)
+class StoredCheckpoints:
+    """Checkpoints in a folder that all tasks reach.
+
+    Attributes:
+        folder: `lake://KEY` in the lake's bucket, or any URI or path that pyarrow knows.
+        task, n_tasks: whose they are.
+    """
+
+    folder: str
+    task: int
+    n_tasks: int
+
+    def save(self, iteration: int, factors: Factors) -> None:
+        filesystem, root = located(self.folder)
+        folder = f"{root}/{iteration:05d}"
+        filesystem.create_dir(folder, recursive=True)
+        whole = f"{folder}/{self._name(self.task)}"
+        unfinished = f"{folder}/.{self._name(self.task)}"
+        with filesystem.open_output_stream(unfinished) as out:
+            for array in (factors.users, factors.items):
+                pa.ipc.write_tensor(pa.Tensor.from_numpy(np.ascontiguousarray(array)), out)
+        filesystem.move(unfinished, whole)
+
+    def latest(self, start: Factors) -> tuple[int, Factors]:
+        filesystem, root = located(self.folder)
+        found = filesystem.get_file_info(pafs.FileSelector(root, allow_not_found=True, recursive=True))
+        files = {info.path for info in found if info.is_file}
+        iterations = sorted((int(info.base_name) for info in found if not info.is_file), reverse=True)
+        for iteration in iterations:
+            folder = f"{root}/{iteration:05d}"
+            if all(f"{folder}/{self._name(task)}" in files for task in range(self.n_tasks)):
+                return iteration, _read(filesystem, f"{folder}/{self._name(self.task)}")
+        return 0, start
+
+    def _name(self, task: int) -> str:
+        return f"{task:05d}-of-{self.n_tasks:05d}.arrow"
+
+
+def remove(folder: str) -> None:
+    """Remove a fit's checkpoints."""
+    filesystem, root = located(folder)
+    if filesystem.get_file_info(root).type == pafs.FileType.Directory:
+        filesystem.delete_dir(root)
+
+
+def located(folder: str) -> tuple[pafs.FileSystem, str]:
+    """The file system and the path of a folder of checkpoints."""
+    if folder.startswith(LAKE):
+        lake = Lake.from_environment()
+        return lake.filesystem(), f"{lake.bucket}/{folder.removeprefix(LAKE)}"
+    filesystem, path = pafs.FileSystem.from_uri(folder)
+    return filesystem, path.rstrip("/")
+
+
+def _read(filesystem: pafs.FileSystem, path: str) -> Factors:
+    with filesystem.open_input_file(path) as file:
+        users, items = (pa.ipc.read_tensor(file).to_numpy() for _ in range(2))
+    return Factors(users.copy(), items.copy())

@@ -1,0 +1,147 @@
+"""What ours has that Spark ML's ALS lacks: early ends, warm starts, other weights, and a stage that goes on."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from spark_jobs.als import ALS
+from spark_jobs.als.checkpoint import StoredCheckpoints
+from spark_jobs.als.plan import Factors
+
+
+@pytest.fixture(scope="module")
+def ratings(spark: SparkSession) -> DataFrame:
+    """1,800 ratings of rank 3 with noise, a fifth of them to be put aside."""
+    rng = np.random.default_rng(2)
+    X, Y = rng.normal(0, 1, (60, 3)), rng.normal(0, 1, (50, 3))
+    user, item = np.nonzero(rng.random((60, 50)) < 0.6)
+    columns = {
+        "user": user,
+        "item": item,
+        "rating": np.einsum("nk,nk->n", X[user], Y[item]) + rng.normal(0, 0.3, len(user)),
+        "is_aside": rng.random(len(user)) < 0.2,
+    }
+    return spark.createDataFrame(pa.table(columns)).persist()
+
+
+def test_an_iteration_that_gains_too_little_is_the_last(ratings: DataFrame) -> None:
+    als = ALS(rank=3, maxIter=50, regParam=0.05, tol=1e-3)
+    told = als.fit(ratings).summary.iterations
+    assert 2 < len(told) < 50
+    gains = [1 - after["objective"] / before["objective"] for before, after in itertools.pairwise(told)]
+    assert gains[-1] < 1e-3 <= min(gains[:-1])
+
+
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_what_is_put_aside_is_not_learned_and_ends_the_fit(ratings: DataFrame, tasks: int) -> None:
+    als = ALS(rank=16, maxIter=40, regParam=1e-4, tol=1e-3, validationIndicatorCol="is_aside", numTasks=tasks)
+    model = als.fit(ratings)
+    told = [one["validation"] for one in model.summary.iterations]
+    assert len(told) < 40
+    # what is kept is the best iteration, and the error told is that of its predictions
+    found = model.transform(ratings.where("is_aside"))
+    squared = found.select(F.avg((F.col("rating") - F.col("prediction")) ** 2)).first()[0]
+    assert np.sqrt(squared) == pytest.approx(min(told), rel=1e-4)
+    without = ALS(rank=16, maxIter=len(told), regParam=1e-4).fit(ratings.where("not is_aside"))
+    assert without.summary.iterations[0]["objective"] == pytest.approx(
+        model.summary.iterations[0]["objective"], rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_a_fit_that_begins_with_a_model_begins_where_it_ended(ratings: DataFrame, tasks: int) -> None:
+    als = ALS(rank=3, maxIter=15, regParam=0.05, numTasks=tasks)
+    model = als.fit(ratings)
+    changed = ratings.where("user <> 5 and item <> 7").unionByName(
+        ratings.where("user = 1").withColumn("user", F.lit(777))
+    )
+    again = als.copy({als.maxIter: 1}).setInitialModel(model).fit(changed)
+    cold = als.copy({als.maxIter: 1}).setInitialModel(None).fit(changed)
+    warm_sum, cold_sum = (one.summary.iterations[0]["objective"] for one in (again, cold))
+    assert warm_sum < 0.7 * cold_sum
+    users = {row.id for row in again.userFactors.select("id").collect()}
+    assert 777 in users and 5 not in users
+    with pytest.raises(ValueError, match="The initial model has rank 3, and rank is 4: set that rank"):
+        ALS(rank=4).setInitialModel(model).fit(ratings)
+
+
+def test_weights_of_rendle_and_others(ratings: DataFrame) -> None:
+    """The objective of unobservedWeight and regExponent, by its definition over all pairs."""
+    weight, nu, alpha, regularization = 0.2, 0.5, 3.0, 0.02
+    als = ALS(
+        rank=2, maxIter=4, implicitPrefs=True, alpha=alpha, regParam=regularization, unobservedWeight=weight,
+        regExponent=nu, numTasks=2,
+    )  # fmt: skip
+    model = als.fit(ratings)
+    X, Y = ({row.id: np.array(row.features) for row in one.collect()} for one in (model.userFactors, model.itemFactors))
+    given = {(row.user, row.item): row.rating for row in ratings.collect()}
+    total, n = 0.0, {}
+    for user, x in X.items():
+        for item, y in Y.items():
+            rating = given.get((user, item), 0.0)
+            total += (weight + alpha * abs(rating)) * (float(rating > 0) - x @ y) ** 2
+            for key in (("u", user), ("i", item)):
+                n[key] = n.get(key, 0) + (rating > 0)
+    total += sum(regularization * (n["u", user] + weight * len(Y)) ** nu * (x @ x) for user, x in X.items())
+    total += sum(regularization * (n["i", item] + weight * len(X)) ** nu * (y @ y) for item, y in Y.items())
+    assert model.summary.iterations[-1]["objective"] == pytest.approx(total, rel=1e-4)
+
+
+@pytest.mark.parametrize("where", ["folder", "lake"])
+def test_a_checkpoint_counts_when_every_task_has_left_its_part(
+    where: str, tmp_path: Path, lake: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in lake.environment().items():
+        monkeypatch.setenv(name, value)
+    folder = str(tmp_path / "kept") if where == "folder" else "lake://checkpoints/of-the-test"
+    start = Factors(np.zeros((2, 3), np.float32), np.zeros((1, 3), np.float32))
+    one, two = (StoredCheckpoints(folder, task, 2) for task in (0, 1))
+    assert one.latest(start) == (0, start)
+    parts = [Factors(start.users + number, start.items - number) for number in range(4)]
+    one.save(5, parts[0])
+    assert one.latest(start) == (0, start)
+    two.save(5, parts[1])
+    one.save(10, parts[2])
+    for kept, part in ((one, parts[0]), (two, parts[1])):
+        iteration, factors = kept.latest(start)
+        assert iteration == 5
+        assert np.array_equal(factors.users, part.users) and np.array_equal(factors.items, part.items)
+    two.save(10, parts[3])
+    assert one.latest(start)[0] == 10
+    assert StoredCheckpoints(folder, 0, 3).latest(start) == (0, start)
+
+
+def test_a_stage_that_lost_a_task_goes_on_from_its_checkpoint(ratings: DataFrame, tmp_path: Path) -> None:
+    """A task is killed after iteration 7; the stage is tried again from 6, and ends as if nothing had happened."""
+    als = ALS(rank=3, maxIter=9, numTasks=2, checkpointInterval=2, checkpointDir=str(tmp_path / "kept"))
+    undisturbed = als.fit(ratings)
+    told: list[int] = []
+
+    def hear(one: dict[str, Any]) -> None:
+        told.append(one["number"])  # the first task waits meanwhile
+        if told.count(7) == 1 and one["number"] == 7:
+            os.kill(fitting_worker(), signal.SIGKILL)
+
+    model = als.setListener(hear).fit(ratings)
+    assert told == [1, 2, 3, 4, 5, 6, 7, 7, 8, 9]
+    before, after = ({row.id: row.features for row in one.itemFactors.collect()} for one in (undisturbed, model))
+    assert all(np.allclose(before[item], after[item], atol=1e-4) for item in before)
+    assert not list((tmp_path / "kept").iterdir()), "checkpoints of a finished fit are removed"
+
+
+def fitting_worker() -> int:
+    """The process id of a Python worker of this process's Spark that exchanges factors: it alone has many threads."""
+    below = psutil.Process().children(recursive=True)
+    workers = [one for one in below if "pyspark.daemon" in " ".join(one.cmdline()) and one.num_threads() > 3]
+    return int(max(workers, key=lambda one: one.num_threads()).pid)
