@@ -77,11 +77,11 @@ def test_a_matrix_of_low_rank_is_recovered(
 
 
 def test_the_same_sum_is_minimized_as_by_spark_ml(spark: SparkSession) -> None:
-    """Both come to the same objective: within 0.1 % after enough iterations."""
+    """Of rank 1 both converge, and to the same objective: within 0.1 %."""
     for is_implicit in (False, True):
-        learn, _ = implicit(30, 20, 2, 0.05) if is_implicit else explicit(30, 20, 2, 0.3)
+        learn, _ = implicit(30, 20, 1, 0.05) if is_implicit else explicit(30, 20, 1, 0.2)
         ratings = frame(spark, learn).persist()
-        settings = {"rank": 3, "maxIter": 40, "regParam": 0.1, "implicitPrefs": is_implicit, "alpha": 2.0, "seed": 3}
+        settings = {"rank": 1, "maxIter": 15, "regParam": 0.1, "implicitPrefs": is_implicit, "alpha": 2.0, "seed": 3}
         sums = [
             objective(learn, kind(**settings).fit(ratings), 0.1, 2.0 if is_implicit else None)
             for kind in (ALS, SparkALS)
@@ -288,8 +288,8 @@ def test_kept_and_loaded_again(spark: SparkSession, tmp_path: Path) -> None:
 
 
 def test_pipelines_grids_and_cross_validation(spark: SparkSession) -> None:
-    learn, _ = explicit(20, 15, 1, 0.05)
-    als = ALS(rank=1, maxIter=3, coldStartStrategy="drop", seed=1)
+    learn, _ = explicit(40, 30, 1)
+    als = ALS(rank=1, maxIter=10, coldStartStrategy="drop", seed=1)
     pipeline = Pipeline(stages=[als])
     grid = ParamGridBuilder().addGrid(als.regParam, [0.01, 100.0]).build()
     evaluator = RegressionEvaluator(labelCol="rating", predictionCol="prediction")
