@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 from spark_jobs.als.fitting import Request, fit
 from spark_jobs.als.kernels import Problem
 from spark_jobs.als.model import ALSModel
-from spark_jobs.als.params import EstimatorParams, refuse_wrong, with_accessors
+from spark_jobs.als.params import EstimatorParams, refuse_biases, refuse_wrong, with_accessors
 from spark_jobs.als.plan import Plan
 
 Hear = Callable[[dict[str, Any]], None]
@@ -73,11 +73,16 @@ class ALS(Estimator[ALSModel], EstimatorParams, DefaultParamsWritable, DefaultPa
 
     def _fit(self, dataset: DataFrame) -> ALSModel:
         refuse_wrong(self)
+        refuse_biases(self)
         initial = self._initial
-        if initial is not None and initial.rank != self.getRank():
-            raise ValueError(f"The initial model has rank {initial.rank}, and rank is {self.getRank()}: set that rank.")
+        width = self.getRank() + 2 * int(self.getOrDefault(self.biases))
+        if initial is not None and initial.width != width:
+            raise ValueError(
+                f"The initial model has {initial.width} values a row, and this fit has {width}: set the same rank and "
+                "biases."
+            )
         done = fit(dataset, self._request(dataset), self._hear)
-        model = ALSModel(done.user_factors, done.item_factors, self.getRank(), done.solver, done.iterations)
+        model = ALSModel(done.user_factors, done.item_factors, self.getRank(), width, done.solver, done.iterations)
         model._resetUid(self.uid)
         return self._copyValues(model)  # type: ignore[no-any-return]
 
@@ -103,6 +108,7 @@ class ALS(Estimator[ALSModel], EstimatorParams, DefaultParamsWritable, DefaultPa
             solver=get(self.solver),
             tolerance=get(self.tol),
             checkpoint_interval=interval,
+            biases=get(self.biases),
             memory=get(self.maxFactorsMemory),
         )
         is_watched = self.isDefined(self.validationIndicatorCol)

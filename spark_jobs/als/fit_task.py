@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from marquee.errors import TrainingError
 from spark_jobs.als import indexing, packing
+from spark_jobs.als.biases import unpublished_items
 from spark_jobs.als.blocks import Triples, brought, own_rows, rows_of
 from spark_jobs.als.checkpoint import NoCheckpoints, StoredCheckpoints
 from spark_jobs.als.exchange import DEFAULT_PATIENCE, Alone, Exchange, FlightExchange, all_reduce
@@ -101,7 +102,7 @@ def fit(
     """
     plan = errand.plan
     ratings = packing.unpack(frames.pop(packing.RATINGS, []), errand.id_types)
-    n_ratings = int(all_reduce(exchange, np.array([len(ratings.rating)], np.float64))[0])
+    n_ratings, total = all_reduce(exchange, np.array([len(ratings.rating), ratings.rating.sum(dtype=np.float64)]))
     if n_ratings == 0:
         raise TrainingError("There is no rating to learn from: the frame of ratings is empty.")
     users, user_index = indexing.number(ratings.user, exchange)
@@ -113,7 +114,8 @@ def fit(
     if _any(exchange, packing.VALIDATION in frames):
         put_aside = packing.unpack(frames.pop(packing.VALIDATION, []), errand.id_types)
         validation = _known_rows(put_aside, users, items, exchange)
-    start = _start(errand, frames, users, items, exchange)
+    mean = float(total / n_ratings)
+    start = _start(errand, frames, users, items, exchange, mean)
     checkpoints = (
         StoredCheckpoints(errand.checkpoints, exchange.task, exchange.n_tasks)
         if errand.checkpoints
@@ -121,7 +123,7 @@ def fit(
     )
     fitted = train(
         plan, (users, of_users), (items, of_items), start, exchange,
-        is_warm=errand.is_warm, validation=validation, checkpoints=checkpoints, report=report,
+        mean=mean, is_warm=errand.is_warm, validation=validation, checkpoints=checkpoints, report=report,
     )  # fmt: skip
     return Done(users, items, fitted)
 
@@ -183,15 +185,19 @@ def _known_rows(put_aside: packing.Unpacked, users: Side, items: Side, exchange:
     return rows_of(row, other, value, len(users.ids), items.n)
 
 
-def _start(errand: Errand, frames: dict[str, list[pa.Buffer]], users: Side, items: Side, exchange: Exchange) -> Factors:
+def _start(
+    errand: Errand, frames: dict[str, list[pa.Buffer]], users: Side, items: Side, exchange: Exchange, mean: float
+) -> Factors:
     """Where the iterations begin: random users; or a fitted model's items, those that are new at zero."""
     plan = errand.plan
-    item_factors = np.zeros((len(items.ids), plan.rank), np.float32)
+    begun = np.zeros((len(users.ids), plan.width), np.float32)
+    item_factors = np.zeros((len(items.ids), plan.width), np.float32)
     if not errand.is_warm:
-        begun = indexing.start_factors(users.ids, plan.rank, plan.seed, plan.problem.nonnegative)
+        begun[:, : plan.rank] = indexing.start_factors(users.ids, plan.rank, plan.seed, plan.problem.nonnegative)
         return Factors(begun, item_factors)
+    width = plan.rank + 2 * int(plan.biases)
     given = [pa.ipc.open_stream(frame).read_all() for frame in frames.pop(packing.ITEM_FACTORS, [])]
-    schema = pa.schema([("id", errand.id_types[1]), ("features", pa.list_(pa.float32(), plan.rank))])
+    schema = pa.schema([("id", errand.id_types[1]), ("features", pa.list_(pa.float32(), width))])
     known = pa.concat_tables([table.cast(schema) for table in given]) if given else schema.empty_table()
     known = known.combine_chunks()
     ids = known["id"].combine_chunks() if len(known) else pa.array([], errand.id_types[1])
@@ -201,9 +207,9 @@ def _start(errand: Errand, frames: dict[str, list[pa.Buffer]], users: Side, item
     ):
         place = pc.index_in(table["id"], value_set=items.ids).combine_chunks()
         at = place.is_valid().to_numpy(zero_copy_only=False)
-        vectors = table["features"].combine_chunks().flatten().to_numpy().reshape(-1, plan.rank)
-        item_factors[place.drop_null().to_numpy()] = vectors[at]
-    return Factors(np.zeros((len(users.ids), plan.rank), np.float32), item_factors)
+        vectors = np.asarray(table["features"].combine_chunks().flatten()).reshape(-1, width)[at]
+        item_factors[place.drop_null().to_numpy()] = unpublished_items(vectors, mean) if plan.biases else vectors
+    return Factors(begun, item_factors)
 
 
 def _any(exchange: Exchange, here: bool) -> bool:

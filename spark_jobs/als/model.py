@@ -46,6 +46,7 @@ class ALSModel(Model, ModelParams, MLWritable, MLReadable["ALSModel"]):  # type:
 
     Attributes:
         rank: number of factors.
+        width: values of a row of features: `rank`, or two more where the fit had biases.
         userFactors, itemFactors: frames (id, features array<float>), ids of the type that they came in.
         summary: how the fit went.
     """
@@ -55,11 +56,12 @@ class ALSModel(Model, ModelParams, MLWritable, MLReadable["ALSModel"]):  # type:
         user_factors: DataFrame | None = None,
         item_factors: DataFrame | None = None,
         rank: int = 0,
+        width: int = 0,
         solver: str = "",
         iterations: list[dict[str, Any]] | None = None,
     ) -> None:
         super().__init__()
-        self._user_factors, self._item_factors, self.rank = user_factors, item_factors, rank
+        self._user_factors, self._item_factors, self.rank, self.width = user_factors, item_factors, rank, width
         self.summary = Summary(solver, list(iterations or []))
         self._setDefault(userCol="user", itemCol="item", coldStartStrategy="nan", predictionCol="prediction")
 
@@ -125,22 +127,22 @@ class ALSModel(Model, ModelParams, MLWritable, MLReadable["ALSModel"]):  # type:
         entry = T.StructType([T.StructField(other, other_kind), T.StructField("rating", T.FloatType())])
         schema = T.StructType([T.StructField(name, kind), T.StructField("recommendations", T.ArrayType(entry))])
         table = targets.toArrow().sort_by("id")
-        rank = self.rank
-        held = sources.sparkSession.sparkContext.broadcast((table["id"].combine_chunks(), matrix(table, rank)))
+        width = self.width
+        held = sources.sparkSession.sparkContext.broadcast((table["id"].combine_chunks(), matrix(table, width)))
 
         def best(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             ids, factors = held.value
             for batch in batches:
-                rows = matrix(pa.Table.from_batches([batch]), rank)
+                rows = matrix(pa.Table.from_batches([batch]), width)
                 yield _as_lists(batch["id"], rows, ids, factors, k, name, other)
 
         return sources.mapInArrow(best, schema)
 
 
-def matrix(factors: pa.Table, rank: int) -> np.ndarray:
-    """The features of a table (id, features) as float32 of shape (n, rank)."""
+def matrix(factors: pa.Table, width: int) -> np.ndarray:
+    """The features of a table (id, features) as float32 of shape (n, width)."""
     values = np.asarray(factors["features"].combine_chunks().flatten())
-    return values.astype(np.float32, copy=False).reshape(factors.num_rows, rank)
+    return values.astype(np.float32, copy=False).reshape(factors.num_rows, width)
 
 
 def _as_lists(
@@ -192,7 +194,12 @@ class _Writer(MLWriter):  # type: ignore[misc]
 
     def saveImpl(self, path: str) -> None:  # noqa: N802
         model = self.instance
-        about = {"rank": model.rank, "solver": model.summary.solver, "iterations": model.summary.iterations}
+        about = {
+            "rank": model.rank,
+            "width": model.width,
+            "solver": model.summary.solver,
+            "iterations": model.summary.iterations,
+        }
         DefaultParamsWriter.saveMetadata(model, path, self.sparkSession, extraMetadata=about)
         model.userFactors.write.parquet(f"{path}/userFactors")
         model.itemFactors.write.parquet(f"{path}/itemFactors")
@@ -203,7 +210,7 @@ class _Reader(MLReader[ALSModel]):  # type: ignore[misc]
         metadata = DefaultParamsReader.loadMetadata(path, self.sparkSession)
         users, items = (self.sparkSession.read.parquet(f"{path}/{name}") for name in ("userFactors", "itemFactors"))
         told = json.loads(json.dumps(metadata))
-        model = ALSModel(users, items, told["rank"], told["solver"], told["iterations"])
+        model = ALSModel(users, items, told["rank"], told["width"], told["solver"], told["iterations"])
         model._resetUid(metadata["uid"])
         DefaultParamsReader.getAndSetParams(model, metadata)
         return model

@@ -30,6 +30,13 @@ class EstimatorParams(_ALSParams, HasTol, HasValidationIndicatorCol):  # type: i
         "exponent of the number of ratings in the regularization (nu in Rendle et al. 2022); unset: Spark ML's scaling",
         typeConverter=TypeConverters.toFloat,
     )
+    biases: Param[bool] = Param(
+        Params._dummy(),
+        "biases",
+        "explicit: whether users and items have a bias beside their factors, and all ratings a mean; features then "
+        "have two more values than rank",
+        typeConverter=TypeConverters.toBoolean,
+    )
     solver: Param[str] = Param(
         Params._dummy(),
         "solver",
@@ -67,6 +74,7 @@ class EstimatorParams(_ALSParams, HasTol, HasValidationIndicatorCol):  # type: i
         self._setDefault(
             seed=42,  # Spark's default in Python differs from process to process
             unobservedWeight=1.0,
+            biases=False,
             solver="auto",
             tol=0.0,
             numTasks=0,
@@ -108,6 +116,17 @@ def refuse_wrong(params: Params) -> None:
                 raise ValueError(
                     f"{type(params).__name__} parameter {name} given invalid value {value}: it may be {allowed}."
                 )
+
+
+def refuse_biases(params: Params) -> None:
+    """Biases are for explicit feedback of any sign.
+
+    Raises:
+        ValueError: they are asked for where feedback is implicit or factors nonnegative.
+    """
+    for name in ("implicitPrefs", "nonnegative"):
+        if params.getOrDefault("biases") and params.getOrDefault(name):
+            raise ValueError(f"ALS parameter biases is True with {name} True: biases are for explicit feedback alone.")
 
 
 def with_accessors(cls: type[Any]) -> type[Any]:

@@ -22,6 +22,7 @@ class Plan:
         threads: of this task.
         tolerance: the fit ends where an iteration improves by less than this share; 0: it never does so.
         checkpoint_interval: iterations between two checkpoints; less than 1: none.
+        biases: explicit: whether users and items have a bias beside their factors, and all ratings a mean.
         memory: bytes that a copy of one whole side's factors may have in each task; what is larger is sharded.
     """
 
@@ -33,7 +34,13 @@ class Plan:
     threads: int = 1
     tolerance: float = 0.0
     checkpoint_interval: int = 10
+    biases: bool = False
     memory: int = 8 << 30
+
+    @property
+    def width(self) -> int:
+        """Unknowns of a row: its factors, and its bias where there are such."""
+        return self.rank + int(self.biases)
 
 
 @dataclass(frozen=True)

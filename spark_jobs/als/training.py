@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from spark_jobs.als.biases import held, published
 from spark_jobs.als.checkpoint import Checkpoints, NoCheckpoints
 from spark_jobs.als.exchange import Exchange, all_reduce
 from spark_jobs.als.indexing import Side
@@ -27,13 +28,15 @@ class HalfStep:
     Args:
         rows: this task's rows of the side that is solved for.
         other: the side that is held.
+        mean: of all ratings, where there are biases.
     """
 
-    def __init__(self, rows: Rows, other: Side, plan: Plan, exchange: Exchange, solver: str) -> None:
+    def __init__(self, rows: Rows, other: Side, plan: Plan, exchange: Exchange, solver: str, mean: float = 0.0) -> None:
         self.rows, self.other, self.plan, self.exchange, self.solver = rows, other, plan, exchange, solver
+        self.mean = mean
         rows.check(other.n)
         self.counts = counts_of(rows, plan.problem, plan.threads)
-        is_sharded = exchange.n_tasks > 1 and other.n * plan.rank * 4 > plan.memory
+        is_sharded = exchange.n_tasks > 1 and other.n * plan.width * 4 > plan.memory
         self.parts: list[Part] = parts_of(rows, other, plan) if is_sharded else []
 
     def __call__(self, held: np.ndarray, solution: np.ndarray) -> float:
@@ -51,7 +54,7 @@ class HalfStep:
         solved = solution.copy()
         loss = 0.0
         for part in self.parts:
-            fixed = part.fetch(self.exchange, self.plan.rank)
+            fixed = part.fetch(self.exchange, self.plan.width)
             at = slice(part.start, part.stop)
             loss += self._solve(part.rows, fixed, solved[at], total, self.counts[at])
         solution[:] = solved
@@ -61,6 +64,8 @@ class HalfStep:
         self, rows: Rows, fixed: np.ndarray, solution: np.ndarray, total: np.ndarray | None, counts: np.ndarray
     ) -> float:
         plan = self.plan
+        if plan.biases:
+            fixed, rows = held(fixed, rows, self.mean)
         return solve(
             rows, fixed, solution, plan.problem, self.solver,
             gram=total, n_fixed_total=self.other.n, counts=counts, threads=plan.threads,
@@ -74,6 +79,7 @@ def train(
     start: Factors,
     exchange: Exchange,
     *,
+    mean: float = 0.0,
     is_warm: bool = False,
     validation: Rows | None = None,
     checkpoints: Checkpoints | None = None,
@@ -83,13 +89,14 @@ def train(
 
     Args:
         users, items: each side, and this task's rows of it over the other one.
+        mean: of all ratings, where there are biases.
         is_warm: `start` holds a fitted model's items: the users are solved for first.
         validation: ratings put aside: this task's users over all items; the best iteration on them is kept.
         report: is told of each iteration.
     """
     solver = choose_solver(plan.problem, plan.rank, plan.solver)
-    for_users = HalfStep(users[1], items[0], plan, exchange, solver)
-    for_items = HalfStep(items[1], users[0], plan, exchange, solver)
+    for_users = HalfStep(users[1], items[0], plan, exchange, solver, mean)
+    for_items = HalfStep(items[1], users[0], plan, exchange, solver, mean)
     kept = checkpoints or NoCheckpoints()
     done, factors = kept.latest(start)
     history: list[Iteration] = []
@@ -101,7 +108,9 @@ def train(
         for_items(factors.users, factors.items)
         part = for_users(factors.items, factors.users)
         part += regularization_of(factors.items, for_items.counts, plan.problem, users[0].n)
-        error = None if validation is None else validation_error(plan, validation, factors, items[0], exchange)
+        error = None
+        if validation is not None:
+            error = validation_error(plan, validation, handed_over(plan, factors, mean), items[0], exchange)
         objective = float(all_reduce(exchange, np.array([part]))[0])
         this = Iteration(number, objective, error, time.monotonic() - began)
         is_over, is_best = judged(history, this, plan.tolerance)
@@ -113,7 +122,12 @@ def train(
             break
         if plan.checkpoint_interval > 0 and number % plan.checkpoint_interval == 0 and number < plan.iterations:
             kept.save(number, factors)
-    return Fit(factors if validation is None else best, tuple(history), solver)
+    return Fit(handed_over(plan, factors if validation is None else best, mean), tuple(history), solver)
+
+
+def handed_over(plan: Plan, factors: Factors, mean: float) -> Factors:
+    """Factors whose product is the prediction."""
+    return published(factors, mean) if plan.biases else factors
 
 
 def judged(history: list[Iteration], this: Iteration, tolerance: float) -> tuple[bool, bool]:
@@ -140,7 +154,7 @@ def validation_error(plan: Plan, rows: Rows, factors: Factors, items: Side, exch
     """
     part = parts_of(rows, items, plan, whole=True)[0]
     exchange.offer(factors.items)
-    fixed = part.fetch(exchange, plan.rank)
+    fixed = part.fetch(exchange, factors.items.shape[1])
     weight = np.ones(len(rows.values), np.float64)
     wanted = rows.values.astype(np.float64)
     if plan.problem.implicit:

@@ -72,7 +72,7 @@ def test_a_fit_that_begins_with_a_model_begins_where_it_ended(ratings: DataFrame
     assert warm_sum < 0.7 * cold_sum
     users = {row.id for row in again.userFactors.select("id").collect()}
     assert 777 in users and 5 not in users
-    with pytest.raises(ValueError, match="The initial model has rank 3, and rank is 4: set that rank"):
+    with pytest.raises(ValueError, match="The initial model has 3 values a row, and this fit has 4: set the same rank"):
         ALS(rank=4).setInitialModel(model).fit(ratings)
 
 
@@ -96,6 +96,29 @@ def test_weights_of_rendle_and_others(ratings: DataFrame) -> None:
     total += sum(regularization * (n["u", user] + weight * len(Y)) ** nu * (x @ x) for user, x in X.items())
     total += sum(regularization * (n["i", item] + weight * len(X)) ** nu * (y @ y) for item, y in Y.items())
     assert model.summary.iterations[-1]["objective"] == pytest.approx(total, rel=1e-4)
+
+
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_biases_take_what_users_and_items_have_of_their_own(spark: SparkSession, tasks: int) -> None:
+    """Ratings that are a mean, two biases and nothing else are met by them, and the objective is by its definition."""
+    rng = np.random.default_rng(3)
+    of_user, of_item = rng.normal(0, 1, 30), rng.normal(0, 1, 20)
+    user, item = np.nonzero(rng.random((30, 20)) < 0.7)
+    rating = 50 + of_user[user] + of_item[item]
+    ratings = spark.createDataFrame(pa.table({"user": user, "item": item, "rating": rating}))
+    als = ALS(rank=1, maxIter=12, regParam=1e-4, biases=True, numTasks=tasks)
+    model = als.fit(ratings)
+    found = model.transform(ratings).toArrow()
+    assert np.abs(found["prediction"].to_numpy() - found["rating"].to_numpy()).max() < 0.05
+    X, Y = ({row.id: np.array(row.features) for row in one.collect()} for one in (model.userFactors, model.itemFactors))
+    total = sum((r - X[u] @ Y[i]) ** 2 for u, i, r in zip(user, item, rating, strict=True))
+    own = {u: x[:2] for u, x in X.items()}, {i: np.array([y[0], y[2] - rating.mean()]) for i, y in Y.items()}
+    total += 1e-4 * sum(own[0][u] @ own[0][u] for u in user) + 1e-4 * sum(own[1][i] @ own[1][i] for i in item)
+    assert model.summary.iterations[-1]["objective"] == pytest.approx(total, rel=1e-2)
+    again = als.copy({als.maxIter: 1}).setInitialModel(model).fit(ratings)
+    assert again.summary.iterations[0]["objective"] == pytest.approx(total, rel=2e-2)
+    with pytest.raises(ValueError, match="ALS parameter biases is True with implicitPrefs True"):
+        ALS(biases=True, implicitPrefs=True).fit(ratings)
 
 
 @pytest.mark.parametrize("where", ["folder", "lake"])
