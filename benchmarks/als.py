@@ -5,7 +5,8 @@
     python -m benchmarks.als --ratings 100480507 --users 480189 --items 17770 --rivals none
     python -m benchmarks.als --exponent 1e6,1e7,1e8 --rank 64 --feedback implicit --rivals none
 
-The ratings are generated (seeded, not timed) as Parquet files. Each side is a process of its own, and in turn: its
+The ratings are generated (seeded, not timed) as Parquet files. A small fit comes before all, and leaves what an
+installation's first job leaves; Spark ML gets the same options of the JVM. Each side is a process of its own: its
 `cold_s` are the seconds from the start of the process to the factors (interpreter, imports, Spark's session, reading
 the files, fit), its `warm_s` those of a second fit in the same process, from the files again. `objective` is what the
 factors of the second fit come to, by our own definition (Spark ML's objective), computed outside the clock;
@@ -57,8 +58,10 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="marquee-als-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         if sizes:
+            first_job(folder, given)
             print(json.dumps(grown(folder, sizes, given)))
             return 0
+        first_job(folder, given)
         data = made(folder / "data", int(given.ratings), given)
         runs: dict[str, list[dict[str, Any]]] = {}
         for _ in range(given.runs):
@@ -86,8 +89,15 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--tasks", default="", metavar="N,N,...", help="ours with so many tasks of one thread as well")
     parser.add_argument("--exponent", default="", metavar="N,N,...", help="ours at these sizes alone")
+    parser.add_argument("--cold-only", action="store_true", help="no second fit of the rivals: their warm_s is null")
     parser.add_argument("--memory", default="8g", help="of the driver's JVM")
     return parser
+
+
+def first_job(folder: Path, given: argparse.Namespace) -> None:
+    """A small fit, not timed, that leaves what an installation's first job leaves: compiled code, Spark's classes."""
+    data = made(folder / "first", 10_000, argparse.Namespace(users=0, items=0))
+    measure("ours", data, folder, given)
 
 
 def made(folder: Path, ratings: int, given: argparse.Namespace) -> Path:
@@ -108,6 +118,7 @@ def measure(side: str, data: Path, folder: Path, given: argparse.Namespace, n_ta
     asked = {
         "side": side, "data": str(data), "out": str(out), "rank": given.rank, "iterations": given.iterations,
         "implicit": given.feedback == "implicit", "n_tasks": n_tasks, "memory": given.memory,
+        "is_warm": side == "ours" or not given.cold_only,
     }  # fmt: skip
     command = [sys.executable, "-m", "benchmarks.als_sides", "fit", json.dumps(asked)]
     with saying(side if not n_tasks else f"{side}, {n_tasks} tasks"), PeakMemory(out, with_own_tree=True) as peak:
@@ -160,8 +171,8 @@ def summary(ratings: int, given: argparse.Namespace, runs: dict[str, list[dict[s
 
 def middle(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The median of each figure; the highest peak."""
-    figures = {name: median(run[name] for run in runs) for name in runs[0] if isinstance(runs[0][name], float)}
-    return {name: round(value, 2) for name, value in figures.items()} | {
+    figures = {name: median(run[name] for run in runs) for name in runs[0] if runs[0][name] is not None}
+    return {name: None if runs[0][name] is None else round(figures[name], 2) for name in runs[0]} | {
         "peak_rss_mb": max(run["peak_rss_mb"] for run in runs)
     }
 

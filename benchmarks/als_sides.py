@@ -57,16 +57,19 @@ def fit(asked: dict[str, Any]) -> dict[str, Any]:
         "ours": ours, "spark": spark_ml, "implicit": implicit_library,
     }  # fmt: skip
     again = fitters[asked["side"]](asked)
-    again()
-    cold = time.time() - started
-    begin = time.monotonic()
     factors = again()
-    warm = time.monotonic() - begin
+    cold, warm = time.time() - started, None
+    if asked["is_warm"]:
+        begin = time.monotonic()
+        factors = again()
+        warm = time.monotonic() - begin
     for name, array in zip(("users", "items"), factors, strict=True):
         np.save(Path(asked["out"]) / f"{name}.npy", array)
     if asked["side"] == "ours" and asked["implicit"]:
         for name, array in zip(("users", "items"), ours({**asked, "exponent": 0.0})(), strict=True):
             np.save(Path(asked["out"]) / f"{name}-unscaled.npy", array)
+    if asked["side"] != "implicit":
+        session(asked).stop()
     return {"cold_s": cold, "warm_s": warm}
 
 
@@ -117,17 +120,22 @@ def implicit_library(asked: dict[str, Any]) -> Callable[[], Factors]:
 
 
 def session(asked: dict[str, Any]) -> Any:
-    """A local Spark with all cores."""
+    """A local Spark with all cores, and the archive of classes that Marquee's jobs leave for one another."""
     from pyspark.sql import SparkSession
 
+    from marquee.class_archive import QUIET
     from marquee.java import java_home
 
     os.environ["JAVA_HOME"] = str(java_home(Path(asked["out"]).parent / "java"))
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     cores = "1" if asked["n_tasks"] == 1 else "*"
+    archive = Path(asked["out"]).parent / "classes.jsa"
+    used = "SharedArchiveFile" if archive.exists() else "ArchiveClassesAtExit"
+    options = f"-Xss16m -XX:+UseSerialGC -XX:{used}={archive} {QUIET}"
     os.environ["PYSPARK_SUBMIT_ARGS"] = (
         f"--master local[{cores}] --driver-memory {asked['memory']} --conf spark.ui.enabled=false "
+        f"--driver-java-options '{options}' "
         f"--conf spark.driver.maxResultSize=4g --conf spark.local.dir={asked['out']} pyspark-shell"
     )
     spark = (

@@ -68,9 +68,7 @@ def _starts(counts: np.ndarray) -> np.ndarray:
     return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
 
 
-@numba.njit(
-    "Tuple((int32[::1], float32[::1]))(int32[::1], int32[::1], float32[::1], int64[::1])", cache=True, nogil=True
-)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _sorted_by(
     key: np.ndarray, index: np.ndarray, value: np.ndarray, starts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -149,13 +149,15 @@ def id_type(frame: DataFrame, column: str) -> T.DataType:
 
 
 def as_id(frame: DataFrame, column: str, dtype: T.DataType) -> Column:
-    """Ids as the tasks take them: bigint or string. A fraction is refused, as by Spark ML."""
+    """Ids as they travel to the tasks: int, bigint or string. A fraction is refused, as by Spark ML."""
     given = F.col(column)
     if isinstance(frame.schema[column].dataType, T.FractionalType):
         whole = given.cast("bigint")
         says = F.concat(F.lit(f"ALS only supports whole numbers and strings as ids: column {column} has "), given)
         return F.when(given.isNull() | (whole == given), whole).otherwise(F.raise_error(says).cast("bigint"))
-    return given.cast("bigint" if isinstance(dtype, WHOLE) else "string")
+    if isinstance(dtype, T.LongType):
+        return given.cast("bigint")
+    return given.cast("int" if isinstance(dtype, WHOLE) else "string")
 
 
 def slots(spark: SparkSession, asked: int) -> tuple[int, int]:

@@ -56,7 +56,7 @@ def number(ids: pa.ChunkedArray, exchange: Exchange) -> tuple[Side, np.ndarray]:
     """Number the ids of all tasks.
 
     Args:
-        ids: this task's rows: int64, string, or dictionaries of strings; without nulls.
+        ids: this task's rows: whole numbers, strings, or dictionaries of strings; without nulls.
 
     Returns:
         The side, and the index of each row, int32 of shape (n_rows,).
@@ -177,6 +177,7 @@ def _factorize_integers(values: np.ndarray) -> tuple[np.ndarray, pa.Array]:
     if len(values) == 0:
         return np.empty(0, np.int32), pa.array([], pa.int64())
     low, high = int(values.min()), int(values.max())
+    values = values.astype(np.int64, copy=False) if high - low > 2**31 else values
     if high - low < DENSE * len(values) + 1024:
         shifted = values - low
         is_there = np.zeros(high - low + 1, bool)

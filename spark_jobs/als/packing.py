@@ -26,7 +26,7 @@ class Unpacked:
     """What a task received; ids are int64, string or dictionaries of strings.
 
     Attributes:
-        user, item: ids of each rating.
+        user, item: ids of each rating: whole numbers, or dictionaries of strings.
         rating: float32 of shape (n,).
     """
 
@@ -84,9 +84,8 @@ def unpack(frames: list[pa.Buffer], id_types: tuple[pa.DataType, pa.DataType]) -
     tables = [pa.ipc.open_stream(frame).read_all() for frame in frames]
 
     def ids(name: str, dtype: pa.DataType) -> pa.ChunkedArray:
-        is_text = pa.types.is_string(dtype)
-        wanted = pa.dictionary(pa.int32(), pa.string()) if is_text else dtype
-        return pa.chunked_array([chunk for table in tables for chunk in table[name].chunks], wanted)
+        chunks = [chunk for table in tables for chunk in table[name].chunks]
+        return pa.chunked_array(chunks) if chunks else pa.chunked_array([], dtype)
 
     ratings = [chunk.to_numpy() for table in tables for chunk in table["rating"].chunks]
     return Unpacked(
