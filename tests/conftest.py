@@ -23,6 +23,7 @@ from marquee.lake.objects import Lake
 START_SECONDS = 60
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file with one process (pytest-xdist), and those that share the real services as well."""
     for item in items:
