@@ -25,7 +25,7 @@ from spark_jobs.als.progress import Ear, Listener
 from spark_jobs.job import sentence_of
 
 ADAPTIVE = "spark.sql.adaptive.enabled"
-#: What ids may be: whole numbers of any width, and anything that has a text.
+#: Whole numbers of any width; ids are these, or strings.
 WHOLE = (T.ByteType, T.ShortType, T.IntegerType, T.LongType)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -209,8 +208,7 @@ class _Reader(MLReader[ALSModel]):  # type: ignore[misc]
     def load(self, path: str) -> ALSModel:
         metadata = DefaultParamsReader.loadMetadata(path, self.sparkSession)
         users, items = (self.sparkSession.read.parquet(f"{path}/{name}") for name in ("userFactors", "itemFactors"))
-        told = json.loads(json.dumps(metadata))
-        model = ALSModel(users, items, told["rank"], told["width"], told["solver"], told["iterations"])
+        model = ALSModel(users, items, metadata["rank"], metadata["width"], metadata["solver"], metadata["iterations"])
         model._resetUid(metadata["uid"])
         DefaultParamsReader.getAndSetParams(model, metadata)
         return model

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from marquee.errors import TrainingError
 
 #: What a frame holds.
-RATINGS, VALIDATION, USER_FACTORS, ITEM_FACTORS = "ratings", "validation", "user_factors", "item_factors"
+RATINGS, VALIDATION, ITEM_FACTORS = "ratings", "validation", "item_factors"
 FRAMES = "slot int, kind string, frame binary"
 ROWS_OF_A_FRAME = 2_000_000
 

@@ -102,6 +102,7 @@ def train(
     history: list[Iteration] = []
     if done == 0 and is_warm:
         for_users(factors.items, factors.users)
+    aside = None if validation is None else parts_of(validation, items[0], plan, whole=True)[0]
     best = factors
     for number in range(done + 1, plan.iterations + 1):
         began = time.monotonic()
@@ -109,8 +110,8 @@ def train(
         part = for_users(factors.items, factors.users)
         part += regularization_of(factors.items, for_items.counts, plan.problem, users[0].n)
         error = None
-        if validation is not None:
-            error = validation_error(plan, validation, handed_over(plan, factors, mean), items[0], exchange)
+        if aside is not None:
+            error = validation_error(plan, aside, handed_over(plan, factors, mean), exchange)
         objective = float(all_reduce(exchange, np.array([part]))[0])
         this = Iteration(number, objective, error, time.monotonic() - began)
         is_over, is_best = judged(history, this, plan.tolerance)
@@ -146,15 +147,15 @@ def judged(history: list[Iteration], this: Iteration, tolerance: float) -> tuple
     return history[-1].objective - this.objective < tolerance * abs(history[-1].objective), True
 
 
-def validation_error(plan: Plan, rows: Rows, factors: Factors, items: Side, exchange: Exchange) -> float:
+def validation_error(plan: Plan, aside: Part, factors: Factors, exchange: Exchange) -> float:
     """How far predictions are from the ratings put aside, over all tasks; NaN where there are none.
 
     Explicit: the root of the mean squared error. Implicit: the root of the mean of squared distances between preference
     (1 where the rating is above 0, else 0) and prediction, weighted by confidence.
     """
-    part = parts_of(rows, items, plan, whole=True)[0]
+    rows = aside.rows
     exchange.offer(factors.items)
-    fixed = part.fetch(exchange, factors.items.shape[1])
+    fixed = aside.fetch(exchange, factors.items.shape[1])
     weight = np.ones(len(rows.values), np.float64)
     wanted = rows.values.astype(np.float64)
     if plan.problem.implicit:
@@ -164,7 +165,7 @@ def validation_error(plan: Plan, rows: Rows, factors: Factors, items: Side, exch
     squared, step = 0.0, 1 << 20
     for start in range(0, len(wanted), step):
         at = slice(start, start + step)
-        predicted = np.einsum("nk,nk->n", factors.users[user[at]], fixed[part.rows.indices[at]], dtype=np.float64)
+        predicted = np.einsum("nk,nk->n", factors.users[user[at]], fixed[rows.indices[at]], dtype=np.float64)
         squared += float(np.sum(weight[at] * (wanted[at] - predicted) ** 2))
     total = all_reduce(exchange, np.array([squared, float(weight.sum())]))
     return float(np.sqrt(total[0] / total[1])) if total[1] > 0 else float("nan")
