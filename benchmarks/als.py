@@ -86,6 +86,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--iterations", type=int, default=10)
     parser.add_argument("--feedback", choices=("explicit", "implicit"), default="explicit")
     parser.add_argument("--rivals", default="spark,implicit", help="spark, implicit, both with a comma, or none")
+    parser.add_argument("--solver", default="auto", help="of ours: auto, cholesky, cg, subspace")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--tasks", default="", metavar="N,N,...", help="ours with so many tasks of one thread as well")
     parser.add_argument("--exponent", default="", metavar="N,N,...", help="ours at these sizes alone")
@@ -117,7 +118,7 @@ def measure(side: str, data: Path, folder: Path, given: argparse.Namespace, n_ta
     out.mkdir()
     asked = {
         "side": side, "data": str(data), "out": str(out), "rank": given.rank, "iterations": given.iterations,
-        "implicit": given.feedback == "implicit", "n_tasks": n_tasks, "memory": given.memory,
+        "implicit": given.feedback == "implicit", "n_tasks": n_tasks, "memory": given.memory, "solver": given.solver,
         "is_warm": side == "ours" or not given.cold_only,
     }  # fmt: skip
     command = [sys.executable, "-m", "benchmarks.als_sides", "fit", json.dumps(asked)]

@@ -80,7 +80,7 @@ def ours(asked: dict[str, Any]) -> Callable[[], Factors]:
     spark = session(asked)
     als = ALS(
         rank=asked["rank"], maxIter=asked["iterations"], regParam=REGULARIZATION, alpha=ALPHA,
-        implicitPrefs=asked["implicit"], numTasks=asked["n_tasks"], seed=1,
+        implicitPrefs=asked["implicit"], numTasks=asked["n_tasks"], solver=asked["solver"], seed=1,
     )  # fmt: skip
     if "exponent" in asked:
         als.setRegExponent(asked["exponent"])

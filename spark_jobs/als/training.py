@@ -17,7 +17,7 @@ from spark_jobs.als.biases import held, published
 from spark_jobs.als.checkpoint import Checkpoints, NoCheckpoints
 from spark_jobs.als.exchange import Exchange, all_reduce
 from spark_jobs.als.indexing import Side
-from spark_jobs.als.kernels import Rows, choose_solver, counts_of, gram, regularization_of, solve
+from spark_jobs.als.kernels import Rows, cg_steps_of, choose_solver, counts_of, gram, regularization_of, solve
 from spark_jobs.als.plan import Factors, Fit, Iteration, Plan
 from spark_jobs.als.sharding import Part, parts_of
 
@@ -39,36 +39,44 @@ class HalfStep:
         is_sharded = exchange.n_tasks > 1 and other.n * plan.width * 4 > plan.memory
         self.parts: list[Part] = parts_of(rows, other, plan) if is_sharded else []
 
-    def __call__(self, held: np.ndarray, solution: np.ndarray) -> float:
+    def __call__(self, held: np.ndarray, solution: np.ndarray, iteration: int) -> float:
         """Solve into `solution` (which is read as well); this task's part of the objective.
 
         Args:
             held: this task's factors of the other side.
+            iteration: from 1.
         """
+        steps = cg_steps_of(self.plan.problem, iteration)
         total = all_reduce(self.exchange, gram(held, self.plan.threads)) if self.plan.problem.implicit else None
         if not self.parts:
             gathered = self.exchange.all_gather(held)
             fixed = gathered[0] if len(gathered) == 1 else np.concatenate(gathered)
-            return self._solve(self.rows, fixed, solution, total, self.counts)
+            return self._solve(self.rows, fixed, solution, total, self.counts, steps)
         self.exchange.offer(held)
         solved = solution.copy()
         loss = 0.0
         for part in self.parts:
             fixed = part.fetch(self.exchange, self.plan.width)
             at = slice(part.start, part.stop)
-            loss += self._solve(part.rows, fixed, solved[at], total, self.counts[at])
+            loss += self._solve(part.rows, fixed, solved[at], total, self.counts[at], steps)
         solution[:] = solved
         return loss
 
     def _solve(
-        self, rows: Rows, fixed: np.ndarray, solution: np.ndarray, total: np.ndarray | None, counts: np.ndarray
+        self,
+        rows: Rows,
+        fixed: np.ndarray,
+        solution: np.ndarray,
+        total: np.ndarray | None,
+        counts: np.ndarray,
+        steps: int,
     ) -> float:
         plan = self.plan
         if plan.biases:
             fixed, rows = held(fixed, rows, self.mean)
         return solve(
             rows, fixed, solution, plan.problem, self.solver,
-            gram=total, n_fixed_total=self.other.n, counts=counts, threads=plan.threads,
+            gram=total, n_fixed_total=self.other.n, counts=counts, threads=plan.threads, cg_steps=steps,
         )  # fmt: skip
 
 
@@ -101,13 +109,13 @@ def train(
     done, factors = kept.latest(start)
     history: list[Iteration] = []
     if done == 0 and is_warm:
-        for_users(factors.items, factors.users)
+        for_users(factors.items, factors.users, 1)
     aside = None if validation is None else parts_of(validation, items[0], plan, whole=True)[0]
     best = factors
     for number in range(done + 1, plan.iterations + 1):
         began = time.monotonic()
-        for_items(factors.users, factors.items)
-        part = for_users(factors.items, factors.users)
+        for_items(factors.users, factors.items, number)
+        part = for_users(factors.items, factors.users, number)
         part += regularization_of(factors.items, for_items.counts, plan.problem, users[0].n)
         error = None
         if aside is not None:

@@ -6,7 +6,7 @@ times rank.
 """
 
 from spark_jobs.als.kernels.gramian import counts_of, gram
-from spark_jobs.als.kernels.half_step import SOLVERS, choose_solver, solve
+from spark_jobs.als.kernels.half_step import SOLVERS, cg_steps_of, choose_solver, solve
 from spark_jobs.als.kernels.objective import objective, rmse_sum
 from spark_jobs.als.kernels.problem import Problem, Rows, regularization_of, regularization_weights
 
@@ -14,6 +14,7 @@ __all__ = [
     "SOLVERS",
     "Problem",
     "Rows",
+    "cg_steps_of",
     "choose_solver",
     "counts_of",
     "gram",

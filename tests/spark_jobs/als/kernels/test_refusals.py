@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from marquee.errors import TrainingError
-from spark_jobs.als.kernels import Problem, Rows, choose_solver, solve
+from spark_jobs.als.kernels import Problem, Rows, cg_steps_of, choose_solver, solve
 
 EXPLICIT, IMPLICIT = Problem(False, 0.1), Problem(True, 0.1)
 NONNEGATIVE = Problem(True, 0.1, nonnegative=True)
@@ -17,9 +17,11 @@ NONNEGATIVE = Problem(True, 0.1, nonnegative=True)
 @pytest.mark.parametrize(
     ("problem", "rank", "asked", "chosen"),
     [
-        (EXPLICIT, 64, "auto", "cholesky"),
-        (EXPLICIT, 64, "cg", "cg"),
-        (EXPLICIT, 1024, "auto", "subspace"),
+        (EXPLICIT, 32, "auto", "cholesky"),
+        (EXPLICIT, 64, "auto", "cg"),
+        (EXPLICIT, 64, "cholesky", "cholesky"),
+        (EXPLICIT, 1024, "auto", "cg"),
+        (IMPLICIT, 32, "auto", "cholesky"),
         (IMPLICIT, 64, "auto", "cg"),
         (IMPLICIT, 1024, "auto", "subspace"),
         (IMPLICIT, 1024, "cholesky", "cholesky"),
@@ -29,6 +31,11 @@ NONNEGATIVE = Problem(True, 0.1, nonnegative=True)
 )
 def test_the_solver_for_a_problem_and_rank(problem: Problem, rank: int, asked: str, chosen: str) -> None:
     assert choose_solver(problem, rank, asked) == chosen
+
+
+def test_explicit_rows_get_more_steps_and_most_where_nothing_is_known_yet() -> None:
+    assert [cg_steps_of(EXPLICIT, iteration) for iteration in (1, 2, 3, 10)] == [8, 8, 4, 4]
+    assert [cg_steps_of(IMPLICIT, iteration) for iteration in (1, 2, 3, 10)] == [3, 3, 3, 3]
 
 
 @pytest.mark.parametrize(
