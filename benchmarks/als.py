@@ -3,7 +3,6 @@
     python -m benchmarks.als --ratings 20e6 --rank 64 --feedback explicit
     python -m benchmarks.als --ratings 20e6 --rank 64 --feedback implicit --rivals spark,implicit
     python -m benchmarks.als --ratings 100480507 --users 480189 --items 17770 --rivals none
-    python -m benchmarks.als --exponent 1e6,1e7,1e8 --rank 64 --feedback implicit --rivals none
 
 The ratings are generated (seeded, not timed) as Parquet files. A small fit comes before all, and leaves what an
 installation's first job leaves; Spark ML gets the same options of the JVM. Each side is a process of its own: its
@@ -17,7 +16,7 @@ more with regExponent = 0, which is that sum, and `objective_unscaled` tells wha
 part of this project: `pip install implicit` beside it, where it is to be compared. It has no explicit feedback.
 
 Prints what it does, and as its last line one JSON object; a rival that was left out is null, `speedup_...` are cold to
-cold, `exponent` is the slope of log warm seconds by log ratings, `tasks` the warm seconds by number of tasks.
+cold. How ours grows with ratings, rank and tasks is measured by `benchmarks.als_growth`.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import linear_regression, median
+from statistics import median
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -54,24 +53,16 @@ def main(argv: list[str]) -> int:
         rivals.remove("implicit")
     if "implicit" in rivals and find_spec("implicit") is None:
         raise SystemExit("The library implicit is not installed: pip install implicit, or leave it out of --rivals.")
-    sizes = [int(float(size)) for size in given.exponent.split(",") if size]
     with tempfile.TemporaryDirectory(prefix="marquee-als-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        if sizes:
-            first_job(folder, given)
-            print(json.dumps(grown(folder, sizes, given)))
-            return 0
         first_job(folder, given)
         data = made(folder / "data", int(given.ratings), given)
         runs: dict[str, list[dict[str, Any]]] = {}
         for _ in range(given.runs):
             for side in ("ours", *rivals):
                 runs.setdefault(side, []).append(measure(side, data, folder, given))
-        tasks = {}
-        for n in (int(one) for one in given.tasks.split(",") if one):
-            tasks[str(n)] = measure("ours", data, folder, given, n_tasks=n)["warm_s"]
         ratings = sum(pq.read_metadata(file).num_rows for file in data.glob("*.parquet"))
-    print(json.dumps(summary(ratings, given, runs) | ({"tasks": tasks} if tasks else {})))
+    print(json.dumps(summary(ratings, given, runs)))
     return 0
 
 
@@ -88,8 +79,6 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--rivals", default="spark,implicit", help="spark, implicit, both with a comma, or none")
     parser.add_argument("--solver", default="auto", help="of ours: auto, cholesky, cg, subspace")
     parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--tasks", default="", metavar="N,N,...", help="ours with so many tasks of one thread as well")
-    parser.add_argument("--exponent", default="", metavar="N,N,...", help="ours at these sizes alone")
     parser.add_argument("--cold-only", action="store_true", help="no second fit of the rivals: their warm_s is null")
     parser.add_argument("--memory", default="8g", help="of the driver's JVM")
     return parser
@@ -103,55 +92,53 @@ def first_job(folder: Path, given: argparse.Namespace) -> None:
 
 def made(folder: Path, ratings: int, given: argparse.Namespace) -> Path:
     """Ratings as Parquet files, by a process of its own."""
-    users = given.users or max(20, round(138_000 * ratings / 20e6))
-    items = given.items or max(20, round(27_000 * math.sqrt(ratings / 20e6)))
+    users, items = sizes_of(ratings, given)
     with saying(f"generating {ratings:,} ratings of {users:,} users for {items:,} items"):
-        words = ["make", str(folder), str(ratings), str(users), str(items), str(SEED)]
-        subprocess.run([sys.executable, "-m", "benchmarks.als_sides", *words], cwd=PROJECT, check=True)
+        ran(["make", str(folder), str(ratings), str(users), str(items), str(SEED)])
     return folder
 
 
-def measure(side: str, data: Path, folder: Path, given: argparse.Namespace, n_tasks: int = 0) -> dict[str, Any]:
+def sizes_of(ratings: int, given: argparse.Namespace) -> tuple[int, int]:
+    """Users and items: as asked for, or as 20 million ratings have them, users in proportion, items by the root."""
+    users = given.users or max(20, round(138_000 * ratings / 20e6))
+    return users, given.items or max(20, round(27_000 * math.sqrt(ratings / 20e6)))
+
+
+def measure(side: str, data: Path, folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     """One side's process: its seconds, its objective, and the peak of its memory."""
-    out = folder / "out"
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
-    asked = {
-        "side": side, "data": str(data), "out": str(out), "rank": given.rank, "iterations": given.iterations,
-        "implicit": given.feedback == "implicit", "n_tasks": n_tasks, "memory": given.memory, "solver": given.solver,
-        "is_warm": side == "ours" or not given.cold_only,
-    }  # fmt: skip
-    command = [sys.executable, "-m", "benchmarks.als_sides", "fit", json.dumps(asked)]
-    with saying(side if not n_tasks else f"{side}, {n_tasks} tasks"), PeakMemory(out, with_own_tree=True) as peak:
-        done = subprocess.run(
-            command, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-        )
-    if done.returncode != 0:
-        raise SystemExit(f"{side} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    told["peak_rss_mb"] = round(peak.rss_mb)
-    judged = [sys.executable, "-m", "benchmarks.als_sides", "judge", json.dumps(asked)]
-    words = subprocess.run(judged, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    told |= json.loads(words.splitlines()[-1])
+    asked = asked_of(side, data, folder, given)
+    told = fitted(asked)
+    told |= json.loads(ran(["judge", json.dumps(asked)]))
     print(f"            {side}: {json.dumps(told)}", flush=True)
     return told
 
 
-def grown(folder: Path, sizes: Sequence[int], given: argparse.Namespace) -> dict[str, Any]:
-    """Ours at several sizes, and the slope of log warm seconds by log ratings."""
-    seconds = []
-    for size in sizes:
-        data = made(folder / "data", size, given)
-        seconds.append(measure("ours", data, folder, given)["warm_s"])
-        shutil.rmtree(data)
-    logs = [[math.log(value) for value in values] for values in (sizes, seconds)]
+def asked_of(side: str, data: Path, folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+    """What the process of a side is asked for."""
     return {
-        "ratings": list(sizes),
-        "rank": given.rank,
-        "feedback": given.feedback,
-        "warm_s": seconds,
-        "exponent": round(linear_regression(*logs).slope, 3),
-    }
+        "side": side, "data": str(data), "out": str(folder / "out"), "rank": given.rank, "iterations": given.iterations,
+        "implicit": given.feedback == "implicit", "memory": given.memory, "solver": given.solver, "n_tasks": 0,
+        "is_warm": side == "ours" or not given.cold_only, "is_judged": True,
+    }  # fmt: skip
+
+
+def fitted(asked: dict[str, Any]) -> dict[str, Any]:
+    """What a side's process tells of its fits, and the peak of its memory."""
+    out = Path(asked["out"])
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    with saying(asked["side"]), PeakMemory(out, with_own_tree=True) as peak:
+        told: dict[str, Any] = json.loads(ran(["fit", json.dumps(asked)]))
+    return told | {"peak_rss_mb": round(peak.rss_mb)}
+
+
+def ran(words: Sequence[str]) -> str:
+    """The last line that a process of `benchmarks.als_sides` prints."""
+    command = [sys.executable, "-m", "benchmarks.als_sides", *words]
+    done = subprocess.run(command, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(words)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+    return done.stdout.splitlines()[-1]
 
 
 def summary(ratings: int, given: argparse.Namespace, runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ import pyarrow.parquet as pq
 REGULARIZATION, ALPHA = 0.05, 1.0
 ROWS_OF_A_FILE = 4_000_000
 Factors = tuple[np.ndarray, np.ndarray]
+#: The iterations of ours, as they came.
+HEARD: list[dict[str, Any]] = []
 
 
 def make(folder: Path, ratings: int, users: int, items: int, seed: int) -> None:
@@ -51,7 +54,11 @@ def make(folder: Path, ratings: int, users: int, items: int, seed: int) -> None:
 
 
 def fit(asked: dict[str, Any]) -> dict[str, Any]:
-    """Fit twice; keep the second one's factors as files."""
+    """Fit twice; keep the second one's factors as files.
+
+    `iteration_s` is the median of the second fit's iterations of ours, `received_mb` what its first task got from the
+    others in one.
+    """
     started = psutil.Process().create_time()
     fitters: dict[str, Callable[[dict[str, Any]], Callable[[], Factors]]] = {
         "ours": ours, "spark": spark_ml, "implicit": implicit_library,
@@ -63,14 +70,24 @@ def fit(asked: dict[str, Any]) -> dict[str, Any]:
         begin = time.monotonic()
         factors = again()
         warm = time.monotonic() - begin
+    told = {"cold_s": cold, "warm_s": warm}
+    if asked["side"] == "ours":
+        told["iteration_s"] = median(one["seconds"] for one in HEARD[-asked["iterations"] :])
+        told["received_mb"] = HEARD[-1]["received_bytes"] / 1e6
+    if asked["is_judged"]:
+        keep(asked, factors)
+    if asked["side"] != "implicit":
+        session(asked).stop()
+    return told
+
+
+def keep(asked: dict[str, Any], factors: Factors) -> None:
+    """Factors as files, for the judge; where feedback is implicit those of ours by the sum of `implicit` as well."""
     for name, array in zip(("users", "items"), factors, strict=True):
         np.save(Path(asked["out"]) / f"{name}.npy", array)
     if asked["side"] == "ours" and asked["implicit"]:
         for name, array in zip(("users", "items"), ours({**asked, "exponent": 0.0})(), strict=True):
             np.save(Path(asked["out"]) / f"{name}-unscaled.npy", array)
-    if asked["side"] != "implicit":
-        session(asked).stop()
-    return {"cold_s": cold, "warm_s": warm}
 
 
 def ours(asked: dict[str, Any]) -> Callable[[], Factors]:
@@ -84,8 +101,8 @@ def ours(asked: dict[str, Any]) -> Callable[[], Factors]:
     )  # fmt: skip
     if "exponent" in asked:
         als.setRegExponent(asked["exponent"])
-    als.setListener(lambda told: print(told, file=sys.stderr, flush=True))
-    return lambda: collected(als.fit(spark.read.parquet(asked["data"])))
+    als.setListener(HEARD.append)
+    return lambda: collected(als.fit(spark.read.parquet(asked["data"])), asked["rank"])
 
 
 def spark_ml(asked: dict[str, Any]) -> Callable[[], Factors]:
@@ -97,7 +114,7 @@ def spark_ml(asked: dict[str, Any]) -> Callable[[], Factors]:
         rank=asked["rank"], maxIter=asked["iterations"], regParam=REGULARIZATION, alpha=ALPHA,
         implicitPrefs=asked["implicit"], seed=1,
     )  # fmt: skip
-    return lambda: collected(als.fit(spark.read.parquet(asked["data"])))
+    return lambda: collected(als.fit(spark.read.parquet(asked["data"])), asked["rank"])
 
 
 def implicit_library(asked: dict[str, Any]) -> Callable[[], Factors]:
@@ -147,17 +164,17 @@ def session(asked: dict[str, Any]) -> Any:
     return spark
 
 
-def collected(model: Any) -> Factors:
+def collected(model: Any, rank: int) -> Factors:
     """Factors as matrices by id; ids are 0 to n - 1."""
-    matrices = []
-    for frame in (model.userFactors, model.itemFactors):
-        table = frame.toArrow()
-        ids = table["id"].to_numpy()
-        flat = table["features"].combine_chunks().flatten().to_numpy()
-        matrix = np.zeros((int(ids.max()) + 1, len(flat) // len(ids)), np.float32)
-        matrix[ids] = flat.reshape(len(ids), -1)
-        matrices.append(matrix)
-    return matrices[0], matrices[1]
+    from pyspark.sql import functions as F
+
+    from spark_jobs.factors import factor_matrix
+
+    users, items = (
+        factor_matrix(frame, frame.agg(F.max("id")).collect()[0][0] + 1, rank)
+        for frame in (model.userFactors, model.itemFactors)
+    )
+    return users, items
 
 
 def judge(asked: dict[str, Any]) -> dict[str, Any]:
@@ -194,5 +211,6 @@ if __name__ == "__main__":
     what, *words = sys.argv[1:]
     if what == "make":
         make(Path(words[0]), *(int(word) for word in words[1:]))
+        print(words[0])
     else:
         print(json.dumps((fit if what == "fit" else judge)(json.loads(words[0]))))

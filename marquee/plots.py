@@ -64,6 +64,30 @@ def metrics_by_k(metrics: Mapping[str, Mapping[str, Sequence[float]]], ks: Seque
     return figure
 
 
+def panel_of_lines(panels: Sequence[tuple[str, Sequence[float], Mapping[str, Sequence[float]]]], *, y: str) -> Figure:
+    """A panel for each (label of x, values of x, line -> its values), both axes logarithmic, y shared.
+
+    Raises:
+        ValueError: there is nothing to draw.
+    """
+    if not panels or not any(len(xs) for _, xs, _ in panels):
+        raise ValueError("There is no panel, or no value, to draw.")
+    figure = _figure(width=3.8 * len(panels), height=3.6)
+    grid = list(figure.subplots(1, len(panels), squeeze=False, sharey=True).flat)
+    for axes, (label, xs, lines) in zip(grid, panels, strict=True):
+        for number, (name, values) in enumerate(lines.items()):
+            axes.plot(xs, values, label=name, markersize=5, linewidth=1.8, **_look(number))
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xticks(list(xs), [f"{x:,g}" if x < 1e5 else f"{x / 1e6:g} M" for x in xs])
+        axes.minorticks_off()
+        axes.set_xlabel(label)
+        _calm(axes)
+    grid[0].set_ylabel(y)
+    _legend(figure, grid)
+    return figure
+
+
 def lists_by_popularity(recommended: Mapping[str, NDArray[np.integer]], n_ratings: NDArray[np.integer]) -> Figure:
     """How far the lists of each model reach down from the popular items.
 

@@ -33,10 +33,12 @@ class Exchange(Protocol):
 
     Attributes:
         task, n_tasks: this task's number, from 0, and how many there are.
+        received_bytes: what has come from the other tasks so far.
     """
 
     task: int
     n_tasks: int
+    received_bytes: int
 
     def all_to_all(self, tables: Sequence[pa.Table]) -> list[pa.Table]:
         """Give each task its table; get what each task has for this one, in the order of the tasks."""
@@ -70,6 +72,7 @@ class Alone:
 
     task: int = 0
     n_tasks: int = 1
+    received_bytes: int = 0
     offered: np.ndarray = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
     def all_to_all(self, tables: Sequence[pa.Table]) -> list[pa.Table]:
@@ -99,12 +102,13 @@ class FlightExchange:
     """
 
     def __init__(self, task: int, host: str, token: str, patience: float = DEFAULT_PATIENCE) -> None:
-        self.task, self.n_tasks, self.patience = task, 1, patience
+        self.task, self.n_tasks, self.patience, self.received_bytes = task, 1, patience, 0
         self._token, self._published, self._step = token, _Published(patience), 0
         self._server = _Server(f"grpc://{bracketed(host)}:0", token, self._published)
         self.address = f"grpc://{bracketed(host)}:{self._server.port}"
         self._clients: list[flight.FlightClient | None] = []
         self._pool = ThreadPoolExecutor(1)
+        self._counting = threading.Lock()
 
     def connect(self, addresses: Sequence[str]) -> None:
         """Name the addresses of all tasks, in their order."""
@@ -150,6 +154,7 @@ class FlightExchange:
                 writer.write_table(wanted)
                 writer.done_writing()
                 got = reader.read_all()
+        self._count(got)
         return np.asarray(got["row"].combine_chunks().flatten()).reshape(len(indices), -1)
 
     def close(self, *, seconds: float = 10.0) -> None:
@@ -181,7 +186,13 @@ class FlightExchange:
     def _get(self, task: int, step: int, to: int) -> pa.Table:
         ticket = flight.Ticket(json.dumps([step, to]).encode())
         with self._explained(task, f"its part of step {step}"):
-            return self._client(task).do_get(ticket, self._options()).read_all()
+            got = self._client(task).do_get(ticket, self._options()).read_all()
+        self._count(got)
+        return got
+
+    def _count(self, table: pa.Table) -> None:
+        with self._counting:
+            self.received_bytes += table.nbytes
 
     def _explained(self, task: int, what: str) -> _Explained:
         return _Explained(f"Task {self.task} of the fit waited for {what} from task {task}", self.patience)

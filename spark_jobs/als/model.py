@@ -24,6 +24,7 @@ from pyspark.sql.pandas.functions import arrow_udf
 
 from marquee.top_k import top_k
 from spark_jobs.als.params import ModelParams, refuse_wrong, with_accessors
+from spark_jobs.factors import matrix
 
 
 @dataclass(frozen=True)
@@ -136,12 +137,6 @@ class ALSModel(Model, ModelParams, MLWritable, MLReadable["ALSModel"]):  # type:
                 yield _as_lists(batch["id"], rows, ids, factors, k, name, other)
 
         return sources.mapInArrow(best, schema)
-
-
-def matrix(factors: pa.Table, width: int) -> np.ndarray:
-    """The features of a table (id, features) as float32 of shape (n, width)."""
-    values = np.asarray(factors["features"].combine_chunks().flatten())
-    return values.astype(np.float32, copy=False).reshape(factors.num_rows, width)
 
 
 def _as_lists(

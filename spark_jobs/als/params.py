@@ -11,6 +11,7 @@ from pyspark.ml.param.shared import HasTol, HasValidationIndicatorCol
 from pyspark.ml.recommendation import _ALSModelParams, _ALSParams
 
 from spark_jobs.als.kernels import SOLVERS
+from spark_jobs.als.plan import FACTORS_MEMORY
 
 ModelParams = _ALSModelParams
 
@@ -79,7 +80,7 @@ class EstimatorParams(_ALSParams, HasTol, HasValidationIndicatorCol):  # type: i
             tol=0.0,
             numTasks=0,
             taskTimeout=600.0,
-            maxFactorsMemory=4 << 30,
+            maxFactorsMemory=FACTORS_MEMORY,
         )
 
 

@@ -8,6 +8,9 @@ import numpy as np
 
 from spark_jobs.als.kernels import Problem
 
+#: Bytes that a copy of one side's factors may have in a task, unless told otherwise.
+FACTORS_MEMORY = 4 << 30
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -35,7 +38,7 @@ class Plan:
     tolerance: float = 0.0
     checkpoint_interval: int = 10
     biases: bool = False
-    memory: int = 8 << 30
+    memory: int = FACTORS_MEMORY
 
     @property
     def width(self) -> int:
@@ -52,12 +55,14 @@ class Iteration:
         objective: the sum that is minimized, over all tasks, after it.
         validation: the error on the ratings put aside (see `validation_error`); None where there are none.
         seconds: of this iteration.
+        received_bytes: what the first task got from the others in it.
     """
 
     number: int
     objective: float
     validation: float | None
     seconds: float
+    received_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,21 @@ class Factors:
 
     users: np.ndarray
     items: np.ndarray
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a fit is.
+
+    Attributes:
+        factors: as they are.
+        best: those that met the ratings put aside best; where there are none, `factors`.
+        history: the iterations that are done.
+    """
+
+    factors: Factors
+    best: Factors
+    history: tuple[Iteration, ...] = ()
 
 
 @dataclass(frozen=True)

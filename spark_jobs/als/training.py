@@ -18,7 +18,7 @@ from spark_jobs.als.checkpoint import Checkpoints, NoCheckpoints
 from spark_jobs.als.exchange import Exchange, all_reduce
 from spark_jobs.als.indexing import Side
 from spark_jobs.als.kernels import Rows, cg_steps_of, choose_solver, counts_of, gram, regularization_of, solve
-from spark_jobs.als.plan import Factors, Fit, Iteration, Plan
+from spark_jobs.als.plan import Factors, Fit, Iteration, Plan, Progress
 from spark_jobs.als.sharding import Part, parts_of
 
 
@@ -106,14 +106,13 @@ def train(
     for_users = HalfStep(users[1], items[0], plan, exchange, solver, mean)
     for_items = HalfStep(items[1], users[0], plan, exchange, solver, mean)
     kept = checkpoints or NoCheckpoints()
-    done, factors = kept.latest(start)
-    history: list[Iteration] = []
-    if done == 0 and is_warm:
+    progress = kept.latest(Progress(start, start))
+    factors, best, history = progress.factors, progress.best, list(progress.history)
+    if not history and is_warm:
         for_users(factors.items, factors.users, 1)
     aside = None if validation is None else parts_of(validation, items[0], plan, whole=True)[0]
-    best = factors
-    for number in range(done + 1, plan.iterations + 1):
-        began = time.monotonic()
+    for number in range(len(history) + 1, plan.iterations + 1):
+        began, received = time.monotonic(), exchange.received_bytes
         for_items(factors.users, factors.items, number)
         part = for_users(factors.items, factors.users, number)
         part += regularization_of(factors.items, for_items.counts, plan.problem, users[0].n)
@@ -121,7 +120,8 @@ def train(
         if aside is not None:
             error = validation_error(plan, aside, handed_over(plan, factors, mean), exchange)
         objective = float(all_reduce(exchange, np.array([part]))[0])
-        this = Iteration(number, objective, error, time.monotonic() - began)
+        received = exchange.received_bytes - received
+        this = Iteration(number, objective, error, time.monotonic() - began, received)
         is_over, is_best = judged(history, this, plan.tolerance)
         history.append(this)
         report(this)
@@ -130,8 +130,8 @@ def train(
         if is_over:
             break
         if plan.checkpoint_interval > 0 and number % plan.checkpoint_interval == 0 and number < plan.iterations:
-            kept.save(number, factors)
-    return Fit(handed_over(plan, factors if validation is None else best, mean), tuple(history), solver)
+            kept.save(Progress(factors, best, tuple(history)))
+    return Fit(handed_over(plan, best, mean), tuple(history), solver)
 
 
 def handed_over(plan: Plan, factors: Factors, mean: float) -> Factors:

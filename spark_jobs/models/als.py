@@ -7,8 +7,9 @@ from typing import Any
 
 from marquee.errors import TrainingError
 from spark_jobs.als import ALS
+from spark_jobs.factors import factor_matrix
 from spark_jobs.job import say
-from spark_jobs.models.base import Fitted, Interactions, factor_matrix
+from spark_jobs.models.base import Fitted, Interactions
 
 
 @dataclass(frozen=True)

@@ -41,15 +41,6 @@ class Fitted:
     history: tuple[dict[str, float], ...] = ()
 
 
-def factor_matrix(factors: DataFrame, n: int, rank: int) -> np.ndarray:
-    """Rows (id, features), as a model of Spark ML has them, as float32 (n, rank); zeros where an id has none."""
-    table = factors.toArrow()
-    matrix = np.zeros((n, rank), np.float32)
-    ids = table["id"].to_numpy()
-    matrix[ids] = table["features"].combine_chunks().flatten().to_numpy().reshape(len(ids), rank)
-    return matrix
-
-
 class Recommender(Protocol):
     """A configured model; `fit` may be called any number of times, and does not change it."""
 

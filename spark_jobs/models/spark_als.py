@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pyspark.ml.recommendation import ALS
 
 from marquee.errors import TrainingError
-from spark_jobs.models.base import Fitted, Interactions, factor_matrix
+from spark_jobs.factors import factor_matrix
+from spark_jobs.models.base import Fitted, Interactions
 
 
 @dataclass(frozen=True)

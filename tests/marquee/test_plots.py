@@ -64,7 +64,18 @@ def test_same_numbers_same_picture() -> None:
     assert png(plots.metrics_by_k(METRICS, KS)) == png(plots.metrics_by_k(METRICS, KS))
 
 
+def test_lines_by_panel() -> None:
+    lines = {"whole": [3.0, 30.0], "part": [1.0, 10.0]}
+    figure = plots.panel_of_lines([("ratings", [1e6, 1e8], lines), ("rank", [8, 64], lines)], y="seconds")
+    assert [axes.get_xlabel() for axes in figure.axes] == ["ratings", "rank"]
+    assert [list(line.get_ydata()) for line in figure.axes[1].get_lines()] == list(lines.values())
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["1 M", "100 M"]
+    assert png(figure).startswith(b"\x89PNG")
+
+
 def test_refusals() -> None:
+    with pytest.raises(ValueError, match="no panel"):
+        plots.panel_of_lines([("ratings", [], {})], y="seconds")
     with pytest.raises(ValueError, match="no metric"):
         plots.metrics_by_k({}, KS)
     with pytest.raises(ValueError, match="ndcg of als has 2 values for 3 ks"):
