@@ -70,12 +70,10 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--at", type=float, default=10e6, help="ratings at which rank and tasks are varied")
     parser.add_argument("--rank", type=int, default=64, help="at which ratings and tasks are varied")
     parser.add_argument("--feedback", choices=("explicit", "implicit"), default="implicit")
+    parser.add_argument("--solver", default="auto", help="auto, cholesky, cg, subspace")
     parser.add_argument("--pictures", type=Path, help="folder for a picture")
     parser.set_defaults(
-        **{
-            name: als.arguments().get_default(name)
-            for name in ("users", "items", "iterations", "memory", "solver", "cold_only")
-        }
+        **{name: als.arguments().get_default(name) for name in ("users", "items", "iterations", "memory", "cold_only")}
     )
     return parser
 
@@ -92,7 +90,15 @@ def measured(
     for rank in ranks:
         for n in tasks:
             asked = als.asked_of("ours", data, folder, given) | {"rank": rank, "n_tasks": n, "is_judged": False}
-            point = {"ratings": ratings, "users": users, "items": items, "rank": rank, "tasks": n} | als.fitted(asked)
+            point = {
+                "ratings": ratings,
+                "users": users,
+                "items": items,
+                "rank": rank,
+                "solver": given.solver,
+                "tasks": n,
+            }
+            point |= als.fitted(asked)
             print(f"            {json.dumps(point)}", flush=True)
             points.append(point)
     shutil.rmtree(data)
@@ -103,7 +109,7 @@ def gflop(point: Point, *, is_implicit: bool) -> float:
     """Arithmetic of an iteration, in 10^9 operations: that of docs/als.md, for the solver that the fit picks."""
     n, rows, k = point["ratings"], point["users"] + point["items"], point["rank"]
     problem = Problem(is_implicit, 0.1)
-    if choose_solver(problem, k) == "cholesky":
+    if choose_solver(problem, k, point.get("solver", "auto")) == "cholesky":
         return float(2 * n * k * (k + 1) + rows * (k**3 / 3 + 2 * k**2)) / 1e9
     passes = cg_steps_of(problem, 3) + 1
     return float(8 * n * k * passes + (2 * rows * k**2 * passes if is_implicit else 0)) / 1e9
