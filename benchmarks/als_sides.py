@@ -166,14 +166,9 @@ def session(asked: dict[str, Any]) -> Any:
 
 def collected(model: Any, rank: int) -> Factors:
     """Factors as matrices by id; ids are 0 to n - 1."""
-    from pyspark.sql import functions as F
-
     from spark_jobs.factors import factor_matrix
 
-    users, items = (
-        factor_matrix(frame, frame.agg(F.max("id")).collect()[0][0] + 1, rank)
-        for frame in (model.userFactors, model.itemFactors)
-    )
+    users, items = (factor_matrix(frame, None, rank) for frame in (model.userFactors, model.itemFactors))
     return users, items
 
 

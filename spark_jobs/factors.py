@@ -13,9 +13,10 @@ def matrix(factors: pa.Table, width: int) -> np.ndarray:
     return values.astype(np.float32, copy=False).reshape(factors.num_rows, width)
 
 
-def factor_matrix(factors: DataFrame, n: int, rank: int) -> np.ndarray:
-    """The features of ids 0 to n - 1 as float32 of shape (n, rank); zeros where an id has none."""
+def factor_matrix(factors: DataFrame, n: int | None, rank: int) -> np.ndarray:
+    """The features of ids 0 to n - 1 (None: to the last) as float32 of shape (n, rank); zeros for ids without."""
     table = factors.toArrow()
-    by_id = np.zeros((n, rank), np.float32)
-    by_id[table["id"].to_numpy()] = matrix(table, rank)
+    ids = table["id"].to_numpy()
+    by_id = np.zeros((int(ids.max()) + 1 if n is None else n, rank), np.float32)
+    by_id[ids] = matrix(table, rank)
     return by_id
