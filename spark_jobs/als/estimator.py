@@ -83,6 +83,7 @@ class ALS(Estimator[ALSModel], EstimatorParams, DefaultParamsWritable, DefaultPa
             )
         done = fit(dataset, self._request(dataset), self._hear)
         model = ALSModel(done.user_factors, done.item_factors, self.getRank(), width, done.solver, done.iterations)
+        model._kept = done.kept
         model._resetUid(self.uid)
         return self._copyValues(model)  # type: ignore[no-any-return]
 
@@ -109,6 +110,7 @@ class ALS(Estimator[ALSModel], EstimatorParams, DefaultParamsWritable, DefaultPa
             tolerance=get(self.tol),
             checkpoint_interval=interval,
             biases=get(self.biases),
+            exact_users=get(self.exactUsers),
             memory=get(self.maxFactorsMemory),
         )
         is_watched = self.isDefined(self.validationIndicatorCol)

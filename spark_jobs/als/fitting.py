@@ -56,10 +56,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Result:
-    """Factors as frames (id, features), kept as asked for, and how the fit went."""
+    """Factors as frames (id, features), how the fit went, and what Spark keeps of it for both frames."""
 
     user_factors: DataFrame
     item_factors: DataFrame
+    kept: DataFrame
     solver: str
     iterations: list[dict[str, Any]]
 
@@ -106,7 +107,7 @@ def fit(ratings: DataFrame, request: Request, hear: Callable[[dict[str, Any]], N
         rows.where(F.col(side).isNotNull()).select(F.col(side).cast(dtype).alias("id"), "features")
         for side, dtype in zip(("user", "item"), types, strict=True)
     )
-    return Result(user_factors, item_factors, told["solver"], told["iterations"])
+    return Result(user_factors, item_factors, rows, told["solver"], told["iterations"])
 
 
 def packed(ratings: DataFrame, request: Request, types: list[T.DataType]) -> DataFrame:

@@ -63,6 +63,7 @@ class ALSModel(Model, ModelParams, MLWritable, MLReadable["ALSModel"]):  # type:
         super().__init__()
         self._user_factors, self._item_factors, self.rank, self.width = user_factors, item_factors, rank, width
         self.summary = Summary(solver, list(iterations or []))
+        self._kept: DataFrame | None = None
         self._setDefault(userCol="user", itemCol="item", coldStartStrategy="nan", predictionCol="prediction")
 
     @property
@@ -74,6 +75,17 @@ class ALSModel(Model, ModelParams, MLWritable, MLReadable["ALSModel"]):  # type:
     def itemFactors(self) -> DataFrame:  # noqa: N802
         """Frame (id, features)."""
         return _there(self._item_factors)
+
+    def unpersist(self) -> ALSModel:
+        """Give back the storage that the fit's factors take; used again, both frames are computed again: the whole fit.
+
+        Spark keeps what is persisted until it is told: a program that fits many models tells it of each that it is done
+        with. A model that was read, or told already, has nothing to give back.
+        """
+        if self._kept is not None:
+            self._kept.unpersist()
+            self._kept = None
+        return self
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         refuse_wrong(self)

@@ -44,6 +44,13 @@ class EstimatorParams(_ALSParams, HasTol, HasValidationIndicatorCol):  # type: i
         f"how a row is solved for: auto (by rank and problem) or one of {', '.join(SOLVERS)}",
         typeConverter=TypeConverters.toString,
     )
+    exactUsers: Param[bool] = Param(  # noqa: N815
+        Params._dummy(),
+        "exactUsers",
+        "whether the users are solved for once more, exactly, where the solver only nears the solution: what fold-in "
+        "finds for the same ratings is then the same",
+        typeConverter=TypeConverters.toBoolean,
+    )
     numTasks: Param[int] = Param(  # noqa: N815
         Params._dummy(),
         "numTasks",
@@ -77,6 +84,7 @@ class EstimatorParams(_ALSParams, HasTol, HasValidationIndicatorCol):  # type: i
             unobservedWeight=1.0,
             biases=False,
             solver="auto",
+            exactUsers=False,
             tol=0.0,
             numTasks=0,
             taskTimeout=600.0,

@@ -26,6 +26,7 @@ class Plan:
         tolerance: the fit ends where an iteration improves by less than this share; 0: it never does so.
         checkpoint_interval: iterations between two checkpoints; less than 1: none.
         biases: explicit: whether users and items have a bias beside their factors, and all ratings a mean.
+        exact_users: whether a solver that only nears the solution is followed by one exact half-step of the users.
         memory: bytes that a copy of one whole side's factors may have in each task; what is larger is sharded.
     """
 
@@ -38,6 +39,7 @@ class Plan:
     tolerance: float = 0.0
     checkpoint_interval: int = 10
     biases: bool = False
+    exact_users: bool = False
     memory: int = FACTORS_MEMORY
 
     @property

@@ -21,6 +21,9 @@ from spark_jobs.als.kernels import Rows, cg_steps_of, choose_solver, counts_of, 
 from spark_jobs.als.plan import Factors, Fit, Iteration, Plan, Progress
 from spark_jobs.als.sharding import Part, parts_of
 
+#: Solvers that leave nothing to solve.
+EXACT = ("cholesky", "nnls")
+
 
 class HalfStep:
     """One side solved for, the other held; what does not change between iterations is computed once.
@@ -131,6 +134,9 @@ def train(
             break
         if plan.checkpoint_interval > 0 and number % plan.checkpoint_interval == 0 and number < plan.iterations:
             kept.save(Progress(factors, best, tuple(history)))
+    if plan.exact_users and solver not in EXACT:
+        for_users.solver = "cholesky"
+        for_users(best.items, best.users, len(history))
     return Fit(handed_over(plan, best, mean), tuple(history), solver)
 
 

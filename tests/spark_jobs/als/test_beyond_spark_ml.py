@@ -187,3 +187,37 @@ def test_tasks_receive_as_much_as_the_cost_model_says(spark: SparkSession) -> No
     for one in model.summary.iterations:
         assert one["received_bytes"] == pytest.approx(said, rel=0.15)  # owners are drawn by hash: halves, nearly
     assert ALS(rank=16, maxIter=1, numTasks=1).fit(ratings).summary.iterations[0]["received_bytes"] == 0
+
+
+def test_what_a_fit_keeps_is_given_back(ratings: DataFrame) -> None:
+    ratings.count()  # which are kept themselves
+    kept = ratings.sparkSession.sparkContext._jsc.sc().getPersistentRDDs
+    before = kept().size()
+    model = ALS(rank=2, maxIter=1).fit(ratings)
+    assert kept().size() == before + 1
+    model.unpersist().unpersist()
+    assert kept().size() == before
+    assert model.userFactors.count() == 60, "and it is still a model"
+
+
+@pytest.mark.parametrize("tasks", [1, 2])
+@pytest.mark.parametrize("implicit", [True, False])
+def test_users_are_exact_where_that_is_asked_for(ratings: DataFrame, implicit: bool, tasks: int) -> None:
+    """Each user by a dense solver over the items that the fit came to."""
+    reg, alpha = 0.05, 2.0
+    als = ALS(
+        rank=40, maxIter=2, solver="cg", implicitPrefs=implicit, alpha=alpha, regParam=reg, numTasks=tasks,
+        exactUsers=True,
+    )  # fmt: skip
+    model = als.fit(ratings)
+    Y = {row.id: np.array(row.features) for row in model.itemFactors.collect()}
+    total = sum(np.outer(y, y) for y in Y.values()) if implicit else np.zeros((40, 40))
+    rows = ratings.collect()
+    for row in model.userFactors.where("id < 10").collect():
+        own = [(Y[one.item], one.rating) for one in rows if one.user == row.id]
+        n = sum(rating > 0 for _, rating in own) if implicit else len(own)
+        A, b = total + reg * n * np.eye(40), np.zeros(40)
+        for y, rating in own:
+            A += (alpha * abs(rating) if implicit else 1.0) * np.outer(y, y)
+            b += ((1 + alpha * rating) * (rating > 0) if implicit else rating) * y
+        np.testing.assert_allclose(row.features, np.linalg.solve(A, b), atol=1e-4)
