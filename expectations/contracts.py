@@ -317,6 +317,33 @@ RELEASE = Table(
     ),
 )
 
+DECISIONS = Table(
+    name="decisions",
+    grain="a decision of the gate, or of a person, about the champion",
+    key=("decision_id",),
+    columns=(
+        Column("decision_id", "string", "the Airflow run that decided", min_length=1),
+        Column("decided_at", "timestamp", "when, UTC"),
+        Column(
+            "action",
+            "string",
+            "what was decided",
+            allowed=("promote", "refresh", "floor", "keep", "late", "overrule"),
+        ),
+        MODEL_NAME,
+        Column("champion_version", "string", "version that is champion from then on; empty where there is none"),
+        Column("champion_before", "string", "version that was champion before; empty where there was none"),
+        Column("challenger_version", "string", "version of the best of the others; empty where there is none"),
+        Column("name", "string", "candidate that becomes champion; empty where the champion stays as it is"),
+        Column("mlflow_run_id", "string", "its MLflow run"),
+        Column("metric", "string", "what candidates were compared by, as ndcg_at_10"),
+        Column("n_users", "long", "users who were judged", minimum=0),
+        Column("reason", "string", "why, in words", min_length=1),
+        Column("decided_by", "string", "gate, or the person who overruled it", min_length=1),
+        Column("verdicts", "string", "JSON: what was found of every candidate, with intervals and broken guards"),
+    ),
+)
+
 TABLES = {
     table.name: table
     for table in (
@@ -325,6 +352,7 @@ TABLES = {
         SPLITS,
         QUARANTINE,
         DATA_QUALITY,
+        DECISIONS,
         RECOMMENDATIONS,
         POPULAR_ITEMS,
         MODEL,

@@ -1,4 +1,4 @@
-"""The model that MLflow keeps: top-K lists from factors, in numpy alone.
+"""The model that MLflow keeps: top-K lists from factors, for known users and by fold-in for new ones, in numpy alone.
 
 MLflow stores this very file with the model ("models from code") and runs it wherever the model is loaded. So it imports
 numpy, pandas, pyarrow and mlflow, and nothing of this project: no Spark, no Java, no marquee. Its other half is
@@ -6,12 +6,13 @@ numpy, pandas, pyarrow and mlflow, and nothing of this project: no Spark, no Jav
 
     model = mlflow.pyfunc.load_model("models:/marquee@champion")
     model.predict(pandas.DataFrame({"user_id": ["1", "2"]}), params={"k": 10})
+    model.predict(pandas.DataFrame({"items": [["318", "296"]], "ratings": [[5.0, 4.0]]}), params={"k": 10})
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,23 +44,31 @@ class Recommender:
     Attributes:
         source: "als" or "popular".
         users: the known users, in index order.
-        item_ids, titles: object, shape (n_items,), ordered by item id.
+        items: the items' ids, rising, in the order of the columns.
+        titles: object, shape (n_items,).
         n_ratings: float64, shape (n_items,).
         user_factors: float32, shape (n_users, rank); None for "popular".
         item_factors: float32, shape (n_items, rank); None for "popular".
         seen_indptr: int64, shape (n_users + 1,).
         seen_items: int64, columns of the items that each user rated, row after row (CSR).
+        problem: what the factors minimize, for fold-in: `implicit`, `regularization`, `alpha`, `unobserved_weight`,
+            `regularization_exponent` (None: ratings of the user); empty where the model can fold in nobody.
+        gram: float64 (rank, rank), products of the items' factors; None for "popular".
+        longest: the largest norm of an item's factors.
     """
 
     source: str
     users: pd.Index
-    item_ids: npt.NDArray[np.object_]
+    items: pd.Index
     titles: npt.NDArray[np.object_]
     n_ratings: Floats
     user_factors: Floats32 | None
     item_factors: Floats32 | None
     seen_indptr: Ints
     seen_items: Ints
+    problem: dict[str, Any]
+    gram: Floats | None
+    longest: float
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,8 @@ class Lists:
 
 def read_folder(folder: Path) -> Recommender:
     """Read what `RecommenderFiles.save` wrote."""
-    source = json.loads((folder / "model.json").read_text(encoding="utf-8"))["source"]
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    source = about["source"]
     users = pq.read_table(folder / "users.parquet")["user_id"]
     items = pq.read_table(folder / "items.parquet")
     by_id = pc.array_sort_indices(items["item_id"].combine_chunks()).to_numpy().astype(np.int64)
@@ -82,17 +92,21 @@ def read_folder(folder: Path) -> Recommender:
     column_of[by_id] = np.arange(len(by_id))
     ordered = items.take(by_id)
     has_factors = source != "popular"
+    item_factors = np.load(folder / "item_factors.npy")[by_id] if has_factors else None
     return Recommender(
         source=source,
         users=pd.Index(users.to_numpy()),
-        item_ids=ordered["item_id"].to_numpy(),
+        items=pd.Index(ordered["item_id"].to_numpy()),
         titles=ordered["title"].to_numpy(),
         n_ratings=ordered["n_ratings"].to_numpy().astype(np.float64),
         # The users' factors stay on disk: a request reads its own rows, and processes share the pages.
         user_factors=np.load(folder / "user_factors.npy", mmap_mode="r") if has_factors else None,
-        item_factors=np.load(folder / "item_factors.npy")[by_id] if has_factors else None,
+        item_factors=item_factors,
         seen_indptr=np.load(folder / "seen_indptr.npy"),
         seen_items=column_of[np.load(folder / "seen_indices.npy")],
+        problem=about.get("problem") or {},
+        gram=None if item_factors is None else _gram(item_factors),
+        longest=0.0 if item_factors is None else float(_norms(item_factors).max(initial=0.0)),
     )
 
 
@@ -109,35 +123,168 @@ def recommend(model: Recommender, user_ids: npt.NDArray[np.object_], k: int) -> 
     Returns:
         Columns user_id, position (int64, from 1), item_id, title, score (float64), source.
     """
+    return answer(model, user_ids, [None] * len(user_ids), [None] * len(user_ids), k)
+
+
+def answer(
+    model: Recommender,
+    user_ids: npt.NDArray[np.object_],
+    histories: Sequence[Sequence[str] | None],
+    ratings: Sequence[Sequence[float] | None],
+    k: int,
+) -> pd.DataFrame:
+    """As `recommend`, and by fold-in for rows that bring a history.
+
+    Args:
+        user_ids: object, shape (n,); None where a row has a history alone.
+        histories: items that the user has rated, by id; None where the model's own knowledge is asked for. Given, they
+            stand for all that is known of the user, the id or not. Items that the model does not know are passed over;
+            where it knows none of them, or can fold in nobody, the list is the popular one without them.
+        ratings: of those items; None: each 1.
+        k: length of a list.
+
+    Returns:
+        As `recommend`; the source of lists by fold-in is "fold_in".
+
+    Raises:
+        ValueError: a row has not one rating for each item, or one that is no finite number.
+    """
+    has_history = np.array([history is not None for history in histories], bool)
     index = model.users.get_indexer(pd.Index(user_ids))
-    is_known = index >= 0
+    is_known = (index >= 0) & ~has_history
     known = _known_lists(model, index[is_known], k)
-    unknown = _repeat(_first(model.n_ratings[np.newaxis, :], k), int((~is_known).sum()))
-    place = np.concatenate((np.flatnonzero(is_known)[known.rows], np.flatnonzero(~is_known)[unknown.rows]))
+    columns, values = _histories(model, histories, ratings)
+    can_fold_in = model.gram is not None and bool(model.problem)
+    is_folded = has_history & np.array([can_fold_in and len(own) > 0 for own in columns], bool)
+    folded = _folded_lists(model, [columns[row] for row in np.flatnonzero(is_folded)],
+                           [values[row] for row in np.flatnonzero(is_folded)], k)  # fmt: skip
+    is_other = ~is_known & ~is_folded
+    other = _popular_without(model, [columns[row] for row in np.flatnonzero(is_other)], k)
+    groups = ((is_known, known, model.source), (is_folded, folded, "fold_in"), (is_other, other, "popular"))
+    place = np.concatenate([np.flatnonzero(rows)[lists.rows] for rows, lists, _ in groups])
     order = np.argsort(place, kind="stable")
-    items = np.concatenate((known.items, unknown.items))[order]
-    source = np.repeat(np.array([model.source, "popular"], object), [len(known.rows), len(unknown.rows)])
+    items = np.concatenate([lists.items for _, lists, _ in groups])[order]
+    source = np.repeat(
+        np.array([source for _, _, source in groups], object), [len(lists.rows) for _, lists, _ in groups]
+    )
     return pd.DataFrame(
         {
             "user_id": user_ids[place[order]],
-            "position": np.concatenate((known.positions, unknown.positions))[order],
-            "item_id": model.item_ids[items],
+            "position": np.concatenate([lists.positions for _, lists, _ in groups])[order],
+            "item_id": model.items.to_numpy()[items],
             "title": model.titles[items],
-            "score": np.concatenate((known.scores, unknown.scores))[order],
+            "score": np.concatenate([lists.scores for _, lists, _ in groups])[order],
             "source": source[order],
         }
     )
+
+
+def fold_in(model: Recommender, columns: Ints, values: Floats) -> Floats32:
+    """The factors of a user who has rated these items: what training would solve for, with the items as they are.
+
+        implicit   (w0 Y'Y + sum of a|r| y y' + l n I) x = sum over r > 0 of (w0 + a|r|) y
+        explicit   (sum of y y' + l n I) x = sum of r y
+
+    n is the number of ratings (implicit: above 0), or (n + w0 n_items)^nu where the model has an exponent nu.
+    Source: Hu, Koren and Volinsky, ICDM 2008, equation 4; the weights of Rendle et al., RecSys 2022.
+
+    Args:
+        columns: int64 (n,), columns of the rated items.
+        values: float64 (n,), their ratings.
+
+    Returns:
+        float32 (rank,); zeros where nothing is above 0 and feedback is implicit.
+    """
+    if model.item_factors is None or model.gram is None:
+        raise ValueError(f"the model of source {model.source!r} has no factors")
+    problem = model.problem
+    Y = model.item_factors[columns].astype(np.float64)
+    rank, exponent = Y.shape[1], problem["regularization_exponent"]
+    if problem["implicit"]:
+        w0, n = problem["unobserved_weight"], int((values > 0).sum())
+        more = problem["alpha"] * np.abs(values)
+        A = w0 * model.gram + (Y.T * more) @ Y
+        b = Y.T @ np.where(values > 0, w0 + more, 0.0)
+    else:
+        w0, n = 0.0, len(values)
+        A, b = Y.T @ Y, Y.T @ values
+    if n == 0:
+        return np.zeros(rank, np.float32)
+    weight = n if exponent is None else (n + w0 * len(model.items)) ** exponent
+    A[np.arange(rank), np.arange(rank)] += problem["regularization"] * weight
+    return np.asarray(np.linalg.solve(A, b), np.float32)
+
+
+def _histories(
+    model: Recommender, histories: Sequence[Sequence[str] | None], ratings: Sequence[Sequence[float] | None]
+) -> tuple[list[Ints], list[Floats]]:
+    """Columns and ratings of the items that the model knows, row by row; of an item named twice the last rating."""
+    columns, values = [], []
+    for row, (history, given) in enumerate(zip(histories, ratings, strict=True)):
+        if history is None:
+            columns.append(np.empty(0, np.int64))
+            values.append(np.empty(0, np.float64))
+            continue
+        rated = np.ones(len(history)) if given is None else np.asarray(given, np.float64)
+        if len(rated) != len(history):
+            raise ValueError(f"Row {row} has {len(history)} items and {len(rated)} ratings: give one rating an item.")
+        if not np.isfinite(rated).all():
+            raise ValueError(f"Row {row} has a rating that is no finite number: {rated[~np.isfinite(rated)][0]}.")
+        last = dict(zip((str(item) for item in history), rated, strict=True))
+        found = model.items.get_indexer(pd.Index(list(last), dtype=object))
+        columns.append(found[found >= 0].astype(np.int64))
+        values.append(np.array(list(last.values()))[found >= 0])
+    return columns, values
+
+
+def _folded_lists(model: Recommender, columns: list[Ints], values: list[Floats], k: int) -> Lists:
+    done = [_no_lists()]
+    for start, stop in _blocks(len(columns), len(model.items)):
+        U = np.stack([fold_in(model, *own) for own in zip(columns[start:stop], values[start:stop], strict=True)])
+        if model.item_factors is None:
+            raise ValueError(f"the model of source {model.source!r} has no factors")
+        block = _best(U, model.item_factors, model.longest, _cells_of(columns[start:stop]), k)
+        done.append(Lists(block.rows + start, block.items, block.scores, block.positions))
+    return _joined(done)
+
+
+def _popular_without(model: Recommender, columns: list[Ints], k: int) -> Lists:
+    """The most rated items for each row, without the row's own."""
+    done = [_no_lists()]
+    for start, stop in _blocks(len(columns), len(model.items)):
+        scores = np.tile(model.n_ratings, (stop - start, 1))
+        scores[_cells_of(columns[start:stop])] = -np.inf
+        block = _first(scores, k)
+        done.append(Lists(block.rows + start, block.items, block.scores, block.positions))
+    return _joined(done)
+
+
+def _cells_of(columns: list[Ints]) -> tuple[Ints, Ints]:
+    """Rows and columns of what each row holds."""
+    rows = np.repeat(np.arange(len(columns)), [len(own) for own in columns])
+    return rows, np.concatenate([np.empty(0, np.int64), *columns])
+
+
+def _norms(factors: Floats32) -> Floats:
+    """Norms of the rows, in float64."""
+    wide = factors.astype(np.float64)
+    return np.asarray(np.sqrt(np.einsum("nr,nr->n", wide, wide)))
+
+
+def _gram(factors: Floats32) -> Floats:
+    """Y'Y in float64."""
+    wide = factors.astype(np.float64)
+    return np.asarray(wide.T @ wide)
 
 
 def _known_lists(model: Recommender, users: Ints, k: int) -> Lists:
     """Lists of users by their index, int64 of shape (n,), block by block."""
     compute: Callable[[Recommender, Ints, int], Lists] = _popular_block if model.item_factors is None else _factor_block
     done = [_no_lists()]
-    for start, stop in _blocks(len(users), len(model.item_ids)):
+    for start, stop in _blocks(len(users), len(model.items)):
         block = compute(model, users[start:stop], k)
         done.append(Lists(block.rows + start, block.items, block.scores, block.positions))
-    columns = ("rows", "items", "scores", "positions")
-    return Lists(*(np.concatenate([getattr(lists, column) for lists in done]) for column in columns))
+    return _joined(done)
 
 
 def _popular_block(model: Recommender, users: Ints, k: int) -> Lists:
@@ -147,22 +294,27 @@ def _popular_block(model: Recommender, users: Ints, k: int) -> Lists:
 
 
 def _factor_block(model: Recommender, users: Ints, k: int) -> Lists:
-    """Float32 finds the items that may be among the best, float64 decides.
-
-    A float32 product depends on the shape of the block that it is computed in, so a near tie could fall one way for
-    one user alone and the other way among many. The error of such a product is at most
-    rank 2^-24 / (1 - rank 2^-24) |u| |v| (Higham, "Accuracy and Stability of Numerical Algorithms", 2002, eq. 3.5):
-    all items within twice that of the k-th score are computed again, each by itself, and the lists are the same whoever
-    else is asked for.
-    """
     if model.user_factors is None or model.item_factors is None:
         raise ValueError(f"the model of source {model.source!r} has no factors")
-    U, V = np.asarray(model.user_factors[users]), model.item_factors
+    U = np.asarray(model.user_factors[users])
+    return _best(U, model.item_factors, model.longest, _seen_cells(model, users), k)
+
+
+def _best(U: Floats32, V: Floats32, longest: float, seen: tuple[Ints, Ints], k: int) -> Lists:
+    """The k best columns of each row of the product of (n, rank) and (n_items, rank), without the cells that are seen.
+
+    `longest` is the largest norm of a row of V.
+
+    Float32 finds the items that may be among the best, float64 decides. A float32 product depends on the shape of the
+    block that it is computed in, so a near tie could fall one way for one user alone and the other way among many. The
+    error of such a product is at most rank 2^-24 / (1 - rank 2^-24) |u| |v| (Higham, "Accuracy and Stability of
+    Numerical Algorithms", 2002, eq. 3.5): all items within twice that of the k-th score are computed again, each by
+    itself, and the lists are the same whoever else is asked for.
+    """
     product = U @ V.T
-    product[_seen_cells(model, users)] = -np.inf
+    product[seen] = -np.inf
     unit = V.shape[1] * 2.0**-24
-    norms = np.linalg.norm(U.astype(np.float64), axis=1) * np.linalg.norm(V.astype(np.float64), axis=1).max()
-    border = _border(product, k) - 2 * unit / (1 - unit) * norms
+    border = _border(product, k) - 2 * unit / (1 - unit) * longest * _norms(U)
     rows, items = _cells_from(product, np.nextafter(border.astype(np.float32), np.float32(-np.inf)))
     return _ranked(rows, items, _dots(U[rows], V[items]), k)
 
@@ -230,14 +382,9 @@ def _seen_cells(model: Recommender, users: Ints) -> tuple[Ints, Ints]:
     return rows, model.seen_items[np.repeat(start, n_seen) + within]
 
 
-def _repeat(one: Lists, times: int) -> Lists:
-    """The list of a single row, for so many rows."""
-    return Lists(
-        np.repeat(np.arange(times), len(one.rows)),
-        np.tile(one.items, times),
-        np.tile(one.scores, times),
-        np.tile(one.positions, times),
-    )
+def _joined(done: list[Lists]) -> Lists:
+    columns = ("rows", "items", "scores", "positions")
+    return Lists(*(np.concatenate([getattr(lists, column) for lists in done]) for column in columns))
 
 
 def _no_lists() -> Lists:
@@ -257,17 +404,38 @@ class FactorModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         self.model = read_folder(Path(context.artifacts["recommender"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Lists for the column user_id; `params` may name `k`, the length of a list (default 10).
+        """Lists for the rows' `user_id`, or by fold-in for those with `items` (and `ratings`).
+
+        `params` may name `k`, the length of a list (default 10).
 
         Raises:
-            MlflowException: k is less than 1.
+            MlflowException: k is less than 1, a row names neither a user nor items, or ratings don't fit the items.
         """
         k = int((params or {}).get("k", DEFAULT_K))
         if k < 1:
-            raise mlflow.exceptions.MlflowException.invalid_parameter_value(
-                f"Parameter k is {k}: ask for lists of at least 1 item."
-            )
-        return recommend(self.model, model_input["user_id"].to_numpy(object), k)
+            raise _refused(f"Parameter k is {k}: ask for lists of at least 1 item.")
+        users, histories, ratings = (_column(model_input, name) for name in ("user_id", "items", "ratings"))
+        for row, (user, history) in enumerate(zip(users, histories, strict=True)):
+            if user is None and history is None:
+                raise _refused(f"Row {row} names neither a user_id nor items: give one of them.")
+        try:
+            return answer(self.model, users, list(histories), list(ratings), k)
+        except ValueError as error:
+            raise _refused(str(error)) from error
+
+
+def _column(table: pd.DataFrame, name: str) -> npt.NDArray[np.object_]:
+    """A column as objects, None where a row has no value or the table no such column."""
+    values = np.full(len(table), None, object)
+    if name in table:
+        for row, value in enumerate(table[name]):
+            is_missing = value is None or (isinstance(value, float) and np.isnan(value)) or value is pd.NA
+            values[row] = None if is_missing else value
+    return values
+
+
+def _refused(sentence: str) -> mlflow.exceptions.MlflowException:
+    return mlflow.exceptions.MlflowException.invalid_parameter_value(sentence)
 
 
 mlflow.models.set_model(FactorModel())

@@ -9,6 +9,7 @@ from typing import Any
 
 FLOOR = "floor_"
 SNAPSHOT_TAG = "marquee.snapshot"
+SEGMENTS = ("light", "medium", "heavy")
 
 
 def beside_floor(metrics: Mapping[str, float]) -> list[tuple[str, float, float | None]]:
@@ -24,7 +25,9 @@ def finite(metrics: Mapping[str, float]) -> dict[str, float]:
 
 def run_card(name: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> str:
     """Page of a run: its metrics beside the floor's, its data, and the Airflow run that made it."""
-    return "\n\n".join(part for part in (f"**{name}**", _metrics_table(metrics), _data(tags), _airflow(tags)) if part)
+    figures = (_metrics_table(metrics, _k(tags)), _slices(metrics), _limits(metrics))
+    parts = (f"**{name}**", *figures, _data(tags), _airflow(tags))
+    return "\n\n".join(part for part in parts if part)
 
 
 def version_card(
@@ -47,32 +50,87 @@ import mlflow, pandas
 
 model = mlflow.pyfunc.load_model("models:/{model_name}@champion")
 model.predict(pandas.DataFrame({{"user_id": ["1", "2"]}}), params={{"k": 10}})
+model.predict(pandas.DataFrame({{"items": [["318", "296"]], "ratings": [[5.0, 4.0]]}}), params={{"k": 10}})
 ```
 
 Rows: `user_id`, `position` (from 1), `item_id`, `title`, `score`, `source`. Items that the user has rated are left out;
-a user whom the model does not know gets the items with most ratings, with the source `popular`."""
+a user whom the model does not know gets the items with most ratings, with the source `popular`. Someone who brings a
+history in `items` and `ratings` gets a list by fold-in, with the source `fold_in`, without any training."""
 
 
-def _metrics_table(metrics: Mapping[str, float]) -> str:
-    rows = [(name, value, floor) for name, value, floor in beside_floor(finite(metrics)) if floor is not None]
+def _metrics_table(metrics: Mapping[str, float], k: int | None) -> str:
+    """The metrics at the k that models are compared by, where that is known; MLflow's charts have the others."""
+    known = finite(metrics)
+    rows = [
+        (name, value, floor)
+        for name, value, floor in beside_floor(known)
+        if floor is not None and (k is None or name.endswith(f"_at_{k}"))
+    ]
     if not rows:
         return ""
-    lines = ["| metric | this model | popularity floor | ratio |", "|---|---:|---:|---:|"]
+    lines = ["| metric | this model | 95 % interval | popularity floor | ratio |", "|---|---:|---|---:|---:|"]
     for name, value, floor in rows:
         ratio = f"{value / floor:.2f}" if floor else ""
-        lines.append(f"| {name} | {value:.4f} | {floor:.4f} | {ratio} |")
+        lines.append(f"| {name} | {value:.4f} | {_interval(known, name)} | {floor:.4f} | {ratio} |")
     return "\n".join(lines)
 
 
+def _interval(metrics: Mapping[str, float], name: str) -> str:
+    low, high = (metrics.get(f"{name}_{end}") for end in ("low", "high"))
+    return "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
+
+
+def _slices(metrics: Mapping[str, float]) -> str:
+    """nDCG by segment of users, and what unknown users get."""
+    known = finite(metrics)
+    found = [
+        (segment, name, value)
+        for name, value in sorted(known.items())
+        for segment in SEGMENTS
+        if name.startswith("ndcg_at_") and name.endswith(f"_{segment}")
+    ]
+    lines = [f"- {segment} users: {name.removesuffix('_' + segment)} {value:.4f}" for segment, name, value in found]
+    lines += [
+        f"- users who are new on the test side, by popular items: {name.removeprefix('cold_')} {value:.4f}"
+        for name, value in sorted(known.items())
+        if name.startswith("cold_ndcg_at_")
+    ]
+    return "\n".join(["Slices:", "", *lines]) if lines else ""
+
+
+def _limits(metrics: Mapping[str, float]) -> str:
+    """What the figures do not say; nothing where there are none."""
+    known = finite(metrics)
+    if not any(name.startswith(FLOOR) for name in known):
+        return ""
+    lines = [
+        "what people rate is what they have come across: figures tell who foretells ratings, not what is liked most",
+        "the split in time is one: another month may tell otherwise",
+    ]
+    if (users := known.get("evaluated_users")) is not None:
+        lines.append(f"{users:,.0f} users were judged" + (": intervals are wide" if users < 1000 else ""))
+    if (cold := known.get("test_ratings_of_cold_items")) and (n := known.get("test_ratings")):
+        lines.append(f"{cold / n:.1%} of the test ratings are of items without a rating before: no list holds them")
+    return "\n".join(["Limits:", "", *(f"- {line}" for line in lines)])
+
+
 def _data(tags: Mapping[str, str]) -> str:
-    if SNAPSHOT_TAG not in tags:
-        return ""
-    try:
-        snapshot = json.loads(tags[SNAPSHOT_TAG])
-    except ValueError:
-        return ""
-    lines = [f"- {name}: {_plain(value)}" for name, value in snapshot.items()] if isinstance(snapshot, dict) else []
+    lines = [f"- {name}: {_plain(value)}" for name, value in _snapshot(tags).items() if name != "border"]
     return "\n".join(["Data:", "", *lines]) if lines else ""
+
+
+def _k(tags: Mapping[str, str]) -> int | None:
+    k = _snapshot(tags).get("k")
+    return k if isinstance(k, int) else None
+
+
+def _snapshot(tags: Mapping[str, str]) -> dict[str, Any]:
+    """What the run's tag tells of its data; nothing where it tells nothing that can be read."""
+    try:
+        snapshot = json.loads(tags.get(SNAPSHOT_TAG, "{}"))
+    except ValueError:
+        return {}
+    return snapshot if isinstance(snapshot, dict) else {}
 
 
 def _plain(value: Any) -> str:

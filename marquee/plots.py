@@ -53,7 +53,7 @@ def metrics_by_k(metrics: Mapping[str, Mapping[str, Sequence[float]]], ks: Seque
         for number, (model, values) in enumerate(metrics.items()):
             if metric in values:
                 axes.plot(ks, values[metric], label=model, markersize=5, linewidth=1.8, **_look(number))
-        axes.set_title(NAMES.get(metric, metric), loc="left", fontsize=11)
+        axes.set_title(NAMES.get(metric, metric.replace("_", " ")), loc="left", fontsize=11)
         axes.set_xlabel("k, length of the list")
         axes.set_xticks(list(ks))
         axes.set_ylim(bottom=0.0)
@@ -147,6 +147,82 @@ def lists_by_popularity(recommended: Mapping[str, NDArray[np.integer]], n_rating
         axes.set_xlabel("item, by popularity (1 is the most rated)")
         _calm(axes)
     _legend(figure, [right])
+    return figure
+
+
+def with_intervals(values: Mapping[str, tuple[float, float, float]], x: str) -> Figure:
+    """A point and its interval for each model, one under the other.
+
+    Args:
+        values: model -> value, low end, high end; NaN ends are not drawn.
+        x: what the values are.
+
+    Raises:
+        ValueError: there is no model.
+    """
+    if not values:
+        raise ValueError("There is no model to draw.")
+    figure = _figure(width=8.0, height=1.4 + 0.42 * len(values))
+    axes = figure.subplots()
+    for row, (_, (value, low, high)) in enumerate(values.items()):
+        color = COLORS[row % len(COLORS)]
+        axes.plot([low, high], [row, row], color=color, linewidth=2.2)
+        axes.plot([value], [row], marker="o", markersize=7, color=color)
+        axes.annotate(f"{value:.4f}", (value, row), textcoords="offset points", xytext=(0, 7), ha="center", fontsize=9)
+    axes.set_yticks(range(len(values)), list(values))
+    axes.set_ylim(-0.6, len(values) - 0.3)
+    axes.set_xlabel(f"{x}, 95 % interval over users")
+    _calm(axes)
+    return figure
+
+
+def by_group(values: Mapping[str, Sequence[tuple[float, float, float]]], groups: Sequence[str], y: str) -> Figure:
+    """Points with intervals, models beside each other within each group.
+
+    Args:
+        values: model -> for each group value, low end, high end.
+        groups: their names.
+        y: what the values are.
+
+    Raises:
+        ValueError: there is nothing to draw.
+    """
+    if not values or not groups:
+        raise ValueError("There is no model, or no group, to draw.")
+    figure = _figure(width=2.0 + 2.4 * len(groups), height=3.8)
+    axes = figure.subplots()
+    for number, (model, points) in enumerate(values.items()):
+        at = np.arange(len(groups)) + (number - (len(values) - 1) / 2) * 0.7 / len(values)
+        value, low, high = np.array(points, float).T
+        axes.vlines(at, low, high, color=COLORS[number % len(COLORS)], linewidth=2.0)
+        axes.plot(at, value, linestyle="none", markersize=6, label=model, **_look(number))
+    axes.set_xticks(range(len(groups)), list(groups))
+    axes.set_ylabel(y)
+    axes.set_ylim(bottom=0.0)
+    _calm(axes)
+    _legend(figure, [axes])
+    return figure
+
+
+def against(points: Mapping[str, tuple[float, float]], x: str, y: str) -> Figure:
+    """A point a model, x against y.
+
+    Raises:
+        ValueError: there is no model.
+    """
+    if not points:
+        raise ValueError("There is no model to draw.")
+    figure = _figure(width=6.0, height=4.2)
+    axes = figure.subplots()
+    for number, (model, (at, height)) in enumerate(points.items()):
+        axes.plot([at], [height], linestyle="none", markersize=9, label=model, **_look(number))
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.margins(0.12)
+    axes.set_xlim(left=0.0)
+    axes.set_ylim(bottom=0.0)
+    _calm(axes)
+    _legend(figure, [axes])
     return figure
 
 

@@ -1,6 +1,6 @@
 """A trained recommender as files: what a model is, apart from any framework.
 
-    model.json           {"source": "als", "rank": 32, "n_users": 610, "n_items": 9724}
+    model.json           {"source": "als", "rank": 32, "n_users": 610, "n_items": 9724, "problem": {...}}
     users.parquet        user_id, in index order
     items.parquet        item_id, title, n_ratings, in index order
     user_factors.npy     float32 (n_users, rank)     }  not there for "popular"
@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from marquee.errors import RegistryError, TrainingError
 
@@ -42,6 +42,8 @@ class RecommenderFiles:
         seen_indptr: int64, shape (n_users + 1,).
         seen_indices: int32, indexes of the items that each user rated, row after row.
         source: what a published row says it came from: "als" or "popular".
+        problem: what the factors minimize, by which new users are folded in: `implicit`, `regularization`, `alpha`,
+            `unobserved_weight`, `regularization_exponent` (or None); None where a model can fold in nobody.
 
     Raises:
         TrainingError: shapes that don't fit together, ids that come twice, factors that are no numbers.
@@ -56,6 +58,7 @@ class RecommenderFiles:
     seen_indptr: npt.NDArray[np.int64]
     seen_indices: npt.NDArray[np.int32]
     source: str
+    problem: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         wrong = _first_wrong(self)
@@ -86,7 +89,13 @@ class RecommenderFiles:
             np.save(folder / "item_factors.npy", self.item_factors.astype(np.float32, copy=False))
         np.save(folder / "seen_indptr.npy", self.seen_indptr.astype(np.int64, copy=False))
         np.save(folder / "seen_indices.npy", self.seen_indices.astype(np.int32, copy=False))
-        about = {"source": self.source, "rank": self.rank, "n_users": len(self.user_ids), "n_items": len(self.item_ids)}
+        about = {
+            "source": self.source,
+            "rank": self.rank,
+            "n_users": len(self.user_ids),
+            "n_items": len(self.item_ids),
+            "problem": self.problem,
+        }
         (folder / "model.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
 
     @classmethod
@@ -102,7 +111,8 @@ class RecommenderFiles:
         import pyarrow.parquet as pq
 
         try:
-            source = json.loads((folder / "model.json").read_text(encoding="utf-8"))["source"]
+            about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+            source = about["source"]
             has_factors = source != "popular"
             items = pq.read_table(folder / "items.parquet")
             return cls(
@@ -115,6 +125,7 @@ class RecommenderFiles:
                 seen_indptr=np.load(folder / "seen_indptr.npy"),
                 seen_indices=np.load(folder / "seen_indices.npy"),
                 source=source,
+                problem=about.get("problem"),
             )
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise RegistryError(

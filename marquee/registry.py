@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow.entities import Run
 
-CHAMPION = "champion"
+    from marquee.tuning import Found
+
+CHAMPION, CHALLENGER = "champion", "challenger"
 KEY_TAG = "marquee.key"
 SOURCE_TAG = "marquee.source"
 CANDIDATE_TAG = "marquee.candidate"
+FOUND_TAG = "marquee.found"
 EXPERIMENT_NOTE = "Candidates of the recommender: a run each, its metrics beside the popularity floor's (`floor_*`)."
 MODEL = "recommender"
 MODEL_CODE = Path(__file__).with_name("factor_model.py")
@@ -91,6 +94,7 @@ def log_candidate(
     tags: Mapping[str, str],
     files: RecommenderFiles,
     history: Sequence[Mapping[str, float]] = (),
+    documents: Mapping[str, Any] | None = None,
 ) -> str:
     """Keep a candidate as a run with its model; a finished run with the same key is returned as it is.
 
@@ -105,6 +109,7 @@ def log_candidate(
             what `champion_candidate` gives back.
         files: the model.
         history: what each iteration of the fit came to, by name: metrics of the steps 1, 2 and so on.
+        documents: plain values by file name, kept as JSON.
 
     Returns:
         The run's id.
@@ -137,10 +142,72 @@ def log_candidate(
             mlflow.log_params(dict(params))
             for file, figure in figures.items():
                 mlflow.log_figure(figure, f"figures/{file}")
+            for file, document in (documents or {}).items():
+                mlflow.log_dict(document, file)
             _log_history(run.info.run_id, history)
             model_id = _log_model(folder, files, dict(own))
             mlflow.log_metrics(known, step=0, model_id=model_id)
             return str(run.info.run_id)
+
+
+def find_tuning(experiment: str, key: str) -> dict[str, Any] | None:
+    """The parameters that a finished search with this key found; None where there is none.
+
+    Raises:
+        RegistryError: the server can't be reached, or refuses.
+    """
+    found = find_candidate(experiment, key)
+    return None if found is None else dict(json.loads(found.tags[FOUND_TAG]))
+
+
+def log_tuning(
+    *, experiment: str, key: str, metric: str, found: Found, tags: Mapping[str, str], asked: Mapping[str, Any]
+) -> str:
+    """Keep a search as a run, and each of its trials as a run nested in it.
+
+    Args:
+        key: what the search is a function of, as a hash.
+        metric: name of the figure.
+        found: what it came to.
+        tags: Airflow's run, and the like.
+        asked: budget, seed and data: the run's parameters.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        RegistryError: the server can't be reached, or refuses.
+    """
+    with registry_errors("keep the search for parameters"):
+        from mlflow.entities import Metric, Param, RunTag
+
+        client, experiment_id = _client(), _experiment(experiment)
+        _end_leftovers(experiment_id, key)
+        own = {**tags, KEY_TAG: key, FOUND_TAG: json.dumps(found.params)}
+        run = client.create_run(experiment_id, run_name="tuning", tags=own)
+        now = int(time.time() * 1000)
+        for trial in found.trials:
+            nested = client.create_run(
+                experiment_id, run_name=f"trial-{trial.number}", tags={**tags, "mlflow.parentRunId": run.info.run_id}
+            )
+            values = {metric: trial.value, f"early_{metric}": trial.early, "seconds": trial.seconds}
+            client.log_batch(
+                nested.info.run_id,
+                metrics=[Metric(name, value, now, 0) for name, value in values.items() if value is not None],
+                params=[Param(name, str(value)) for name, value in trial.params.items()],
+                tags=[RunTag("state", trial.state)],
+            )
+            client.set_terminated(nested.info.run_id, "FINISHED" if trial.state != "fail" else "FAILED")
+        plain = {name: json.dumps(value) for name, value in {**asked, **found.params}.items()}
+        client.log_batch(
+            run.info.run_id,
+            metrics=[Metric(metric, found.value, now, 0)],
+            params=[Param(name, value[:6000]) for name, value in plain.items()],
+        )
+        for file, figure in found.pictures.items():
+            client.log_figure(run.info.run_id, figure, f"figures/{file}")
+        client.set_terminated(run.info.run_id)
+        return str(run.info.run_id)
 
 
 def _log_history(run_id: str, history: Sequence[Mapping[str, float]]) -> None:
@@ -155,6 +222,22 @@ def _log_history(run_id: str, history: Sequence[Mapping[str, float]]) -> None:
     ]
     if steps:
         _client().log_batch(run_id, metrics=steps[-1000:])
+
+
+def run_url(run_id: str) -> str:
+    """The page of a run, on the server that this process talks to; empty where that is no server.
+
+    Raises:
+        RegistryError: there is no such run, or the server refuses.
+    """
+    with registry_errors(f"look for the page of run {run_id}"):
+        import mlflow
+
+        server = str(mlflow.get_tracking_uri())
+        if not server.startswith(("http://", "https://")):
+            return ""
+        experiment_id = _client().get_run(run_id).info.experiment_id
+        return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
 def register(run_id: str, model_name: str, description: str = "") -> str:
@@ -186,30 +269,66 @@ def register(run_id: str, model_name: str, description: str = "") -> str:
         return version
 
 
-def set_champion(model_name: str, version: str) -> None:
-    """Let the alias `champion` lead to this version.
+def set_alias(model_name: str, name: str, version: str) -> None:
+    """Let an alias lead to this version.
 
     Raises:
         RegistryError: there is no such version, or the server refuses.
     """
-    with registry_errors(f"make version {version} of {model_name} the champion"):
-        _client().set_registered_model_alias(model_name, CHAMPION, version)
+    with registry_errors(f"make version {version} of {model_name} the {name}"):
+        _client().set_registered_model_alias(model_name, name, version)
+
+
+def delete_alias(model_name: str, name: str) -> None:
+    """Let an alias lead nowhere.
+
+    Raises:
+        RegistryError: there is no such model, or the server refuses.
+    """
+    with registry_errors(f"take the alias {name} from {model_name}"):
+        _client().delete_registered_model_alias(model_name, name)
 
 
 def champion(model_name: str) -> str | None:
-    """The version that the alias `champion` leads to; None where there is no model, or no champion yet.
+    """The version that the alias `champion` leads to; None where there is no model, or no champion yet."""
+    return alias(model_name, CHAMPION)
+
+
+def alias(model_name: str, name: str) -> str | None:
+    """The version that an alias leads to; None where there is no model, or no such alias.
 
     Raises:
         RegistryError: the server can't be reached, or refuses.
     """
-    with registry_errors(f"look for the champion of {model_name}"):
+    with registry_errors(f"look for the {name} of {model_name}"):
         try:
             aliases = _client().get_registered_model(model_name).aliases
         except Exception as error:
             if is_missing(error):
                 return None
             raise
-        return str(aliases[CHAMPION]) if CHAMPION in aliases else None
+        return str(aliases[name]) if name in aliases else None
+
+
+def log_figures(run_id: str, figures: Mapping[str, Figure]) -> None:
+    """Keep pictures with a run, under `figures/`.
+
+    Raises:
+        RegistryError: the server can't be reached, or refuses.
+    """
+    with registry_errors(f"keep pictures with run {run_id}"):
+        for file, figure in figures.items():
+            _client().log_figure(run_id, figure, f"figures/{file}")
+
+
+def log_decision(run_id: str, decision: Mapping[str, Any]) -> None:
+    """Keep what the gate decided with the run that it is about, as `decision.json`.
+
+    Raises:
+        RegistryError: the server can't be reached, or refuses.
+    """
+    with registry_errors(f"keep the decision with run {run_id}"):
+        _client().log_dict(run_id, dict(decision), "decision.json")
 
 
 def read_version(model_name: str, version: str) -> Candidate:
@@ -293,11 +412,18 @@ def _log_model(folder: Path, files: RecommenderFiles, tags: dict[str, str]) -> s
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import Array
 
     text, whole, real = DataType.string, DataType.long, DataType.double
     outputs = {"user_id": text, "position": whole, "item_id": text, "title": text, "score": real, "source": text}
     signature = ModelSignature(
-        inputs=Schema([ColSpec(text, "user_id")]),
+        inputs=Schema(
+            [
+                ColSpec(text, "user_id", required=False),
+                ColSpec(Array(text), "items", required=False),
+                ColSpec(Array(real), "ratings", required=False),
+            ]
+        ),
         outputs=Schema([ColSpec(kind, column) for column, kind in outputs.items()]),
         params=ParamSchema([ParamSpec("k", whole, 10)]),
     )

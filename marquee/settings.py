@@ -84,6 +84,29 @@ class Spark(Group):
     shuffle_partitions: int = Field(4, ge=1, description="partitions after a shuffle; about two a core")
 
 
+class Gate(Group):
+    """When a candidate becomes champion (`marquee.gate`)."""
+
+    metric: str = Field("ndcg", description="of the lists of length k: ndcg, recall, precision, map, mrr or hit_rate")
+    confidence: float = Field(0.95, gt=0, lt=1, description="of the intervals, over all candidates of a training")
+    margin: float = Field(0.0, ge=0, description="loss against the champion that is taken for none (non-inferiority)")
+    resamples: int = Field(2000, ge=100, description="draws of the bootstrap")
+    seed: int = Field(42, description="of the bootstrap")
+    min_coverage: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="share of the catalogue (or of the places, if fewer) in lists",
+    )
+    max_model_mb: int = Field(4000, ge=1, description="size of a model's files")
+    max_segment_loss: float = Field(
+        0.1, ge=0, description="share of the metric that light, medium or heavy users may lose"
+    )
+    min_leak_ratio: float = Field(
+        1.1, ge=0, description="(1 - AUC of held-out items) / (1 - AUC of known ones); less of it looks like a leak"
+    )
+
+
 class Serving(Group):
     """The published tables."""
 
@@ -113,6 +136,7 @@ class Settings(BaseSettings):
     mlflow: Mlflow = Mlflow()
     airflow: Airflow = Airflow()
     spark: Spark = Spark()
+    gate: Gate = Gate()
     serving: Serving = Serving()
 
     @classmethod

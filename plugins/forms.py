@@ -134,6 +134,21 @@ TRAIN_FORM = {
     "alpha": Param(
         0.3, type="number", minimum=0, title="Alpha", description="Implicit only: confidence is 1 + alpha x rating"
     ),
+    "tuning_trials": Param(
+        0,
+        type="integer",
+        minimum=0,
+        maximum=10_000,
+        title="Tuning, trials",
+        description="Search for better parameters with so many trials (Optuna); 0: no limit but the minutes",
+    ),
+    "tuning_minutes": Param(
+        0,
+        type="number",
+        minimum=0,
+        title="Tuning, minutes",
+        description="Search for so long; 0: no limit but the trials. Both 0: no search",
+    ),
     "test_share": Param(
         0.2,
         type="number",
@@ -143,6 +158,19 @@ TRAIN_FORM = {
         description="Share of the ratings, the latest, to test on",
     ),
     "seed": Param(42, type="integer", title="Seed"),
+}
+
+OVERRULE_FORM = {
+    "model_version": Param(
+        None,
+        type=TEXT_OR_NONE,
+        pattern="^[0-9]*$",
+        title="Model version",
+        description="Of the registered model; empty: the challenger of the last training",
+    ),
+    "why": Param(
+        type="string", minLength=5, title="Why", description="Kept with the decision, for those who ask later"
+    ),
 }
 
 PUBLISH_FORM = {

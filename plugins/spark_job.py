@@ -19,6 +19,7 @@ from marquee.lake import outcome
 from marquee.lake.outcome import ERROR_MARK
 from marquee.settings import PROJECT, settings
 from plugins.connections import SPARK, lake, mlflow_environment
+from plugins.mlflow_link import MlflowRunLink
 
 
 class SparkJobOperator(SparkSubmitOperator):
@@ -32,6 +33,7 @@ class SparkJobOperator(SparkSubmitOperator):
     # Not the provider's list: its `env_vars` would show the job's secrets among the rendered templates.
     template_fields: Sequence[str] = ("arguments",)
     template_fields_renderers = {"arguments": "json"}  # noqa: RUF012 - Airflow declares it so
+    operator_extra_links = (MlflowRunLink(),)
 
     def __init__(self, *, job: str, arguments: dict[str, Any], **kwargs: Any) -> None:
         spark = settings().spark

@@ -10,9 +10,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,38 +21,24 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from marquee import __version__, lineage, plots, registry
-from marquee.errors import TrainingError
+from marquee.lake import evaluations
 from marquee.lake.objects import Lake
+from marquee.metrics import USER_SEGMENTS, Interval, intervals, mae, mark, rmse, summarize
+from marquee.metrics.cards import cards
 from marquee.recommender_files import RecommenderFiles
-from marquee.splits.by_time import describe
+from marquee.splits import Split, by_time, sizes
+from marquee.splits.base import known
 from spark_jobs import job
-from spark_jobs.evaluation import Evaluation, HeldOut, evaluate, rating_error
-from spark_jobs.interactions import Collected, Index, Seen, collect, read_ratings, seen_of
+from spark_jobs.evaluation import Evaluation, Exam, evaluate, figure_names
+from spark_jobs.exams import exam_of, genre_vectors
+from spark_jobs.interactions import Collected, Index, collect, read_ratings, seen_of
 from spark_jobs.lake_source import read_table
 from spark_jobs.models import recommender
 from spark_jobs.models.base import Fitted, Recommender
 from spark_jobs.models.popular import Popular
 from spark_jobs.session import session
 
-KS = (1, 5, 10, 20, 50)
-
-
-@dataclass(frozen=True)
-class Sides:
-    """The two sides of the split.
-
-    Attributes:
-        is_train, is_warm: bool of shape (n_ratings,): the train side; the test side's known users and items.
-        train_seen: the items of each user on the train side.
-        held_out: what the users of the test side did, of those whom the train side knows.
-        counts: sizes, as metrics of the run.
-    """
-
-    is_train: np.ndarray
-    is_warm: np.ndarray
-    train_seen: Seen
-    held_out: HeldOut
-    counts: dict[str, int]
+BOOTSTRAP_SEED = 42
 
 
 def main(argv: list[str]) -> int:
@@ -71,15 +58,24 @@ def train_candidate(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]
     found = registry.find_candidate(arguments.experiment, key)
     if found is not None:
         job.say(f"{candidate['name']} was trained on this snapshot before: MLflow run {found.run_id}")
-        return result(candidate, found.run_id, found.metrics)
+        return result(candidate, found.run_id, key, found.metrics)
     model = recommender(candidate["model"], candidate.get("params", {}))
     spark = session(f"candidate {candidate['name']}")
     ratings = collect(read_ratings(spark, snapshot["ratings_version"]))
-    sides = split(ratings, snapshot["border"])
-    job.say(", ".join(f"{name} {n:,}" for name, n in sides.counts.items()))
+    catalogue = read_table(spark, "items", snapshot["items_version"], ["item_id", "title", "genres"]).toArrow()
+    split = by_time(ratings.rated_at, snapshot["border"])
+    exam = exam_of(ratings, split, genre_vectors(catalogue, ratings.index), snapshot["k"])
+    counts = asdict(sizes(split, ratings.user_index, ratings.item_index)) | {"evaluated_users": len(exam.users)}
+    job.say(", ".join(f"{name} {n:,}" for name, n in counts.items()))
 
-    metrics, pictures = judge(spark, candidate, model, ratings, sides, snapshot["k"])
-    files, history = learn_all(spark, model, ratings, titles_of(spark, ratings.index, snapshot["items_version"]))
+    judged = judge(spark, candidate, model, ratings, split, exam)
+    files, history = learn_all(spark, model, ratings, titles_of(catalogue, ratings.index))
+    metrics = judged.metrics | {name: float(n) for name, n in counts.items()}
+    metrics |= cold_figures(ratings, split, exam) | {"model_mb": size_mb(files)}
+    # A figure that nobody has is left out: neither MLflow nor Airflow has a word for it.
+    metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    about = {**snapshot, "split": split.about, "sizes": counts}
+    evaluations.save(lake, key, judged.users)
     run_id = registry.log_candidate(
         experiment=arguments.experiment,
         key=key,
@@ -91,7 +87,8 @@ def train_candidate(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]
             "test_share": snapshot["test_share"],
         },
         metrics=metrics,
-        figures=pictures,
+        figures=judged.pictures,
+        documents={"metric_cards.json": cards(judged.intervals, about, k=snapshot["k"], seed=BOOTSTRAP_SEED)},
         tags={
             **arguments.tags,
             lineage.SNAPSHOT_TAG: json.dumps(snapshot, sort_keys=True),
@@ -102,33 +99,74 @@ def train_candidate(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]
         history=history,
     )
     job.say(f"kept as MLflow run {run_id}")
-    return result(candidate, run_id, metrics)
+    return result(candidate, run_id, key, metrics)
 
 
-def result(candidate: dict[str, Any], run_id: str, metrics: dict[str, float]) -> dict[str, Any]:
-    """What the gate needs to know of a candidate."""
-    return {"name": candidate["name"], "run_id": run_id, "metrics": metrics, "is_floor": is_floor(candidate)}
+def result(candidate: dict[str, Any], run_id: str, key: str, metrics: dict[str, float]) -> dict[str, Any]:
+    """What the gate needs to know of a candidate; the users' figures lie in the lake, under its key."""
+    return {
+        "name": candidate["name"],
+        "run_id": run_id,
+        "url": registry.run_url(run_id),
+        "key": key,
+        "metrics": metrics,
+        "is_floor": is_floor(candidate),
+    }
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a candidate came to.
+
+    Attributes:
+        metrics: figures, the ends of their intervals (`ndcg_at_10_low`), and the floor's (`floor_...`).
+        intervals: of the figures at k.
+        users: a row a judged user.
+        pictures: by file name.
+    """
+
+    metrics: dict[str, float]
+    intervals: dict[str, Interval]
+    users: pa.Table
+    pictures: dict[str, Any]
 
 
 def judge(
-    spark: SparkSession, candidate: dict[str, Any], model: Recommender, ratings: Collected, sides: Sides, k: int
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """Fit on the train side and compare with the test side: metrics (the floor's as `floor_...`) and pictures."""
-    known = ratings.interactions(spark, sides.is_train)
+    spark: SparkSession, candidate: dict[str, Any], model: Recommender, ratings: Collected, split: Split, exam: Exam
+) -> Judged:
+    """Fit on the train side, and compare with the test side, beside the floor."""
+    known = ratings.interactions(spark, split.is_train)
     started = time.monotonic()
     fitted = model.fit(known)
     fit_seconds = time.monotonic() - started
-    ks = sorted({*KS, k})
-    ours = evaluate(spark, fitted, sides.train_seen, sides.held_out, ks)
-    floors = ours
-    if not is_floor(candidate):
-        floors = evaluate(spark, Popular().fit(known), sides.train_seen, sides.held_out, ks)
+    ours = evaluate(spark, fitted, exam)
+    floors = ours if is_floor(candidate) else evaluate(spark, Popular().fit(known), exam)
+    columns = {name: ours.users[name].to_numpy() for name in figure_names(exam)}
+    found = intervals(columns, seed=BOOTSTRAP_SEED)
     metrics = ours.figures | {f"floor_{name}": value for name, value in floors.figures.items()}
-    metrics |= {name: float(n) for name, n in sides.counts.items()} | {"fit_seconds": fit_seconds}
-    metrics |= explicit_error(model, fitted, ratings, sides.is_warm)
-    at = f"ndcg_at_{k}"
-    job.say(f"{candidate['name']}: {at} {metrics[at]:.4f}, popularity floor {metrics[f'floor_{at}']:.4f}")
-    return metrics, figures(candidate["name"], ours, floors, ks, sides, len(ratings.index.items))
+    for name, one in found.items():
+        metrics |= {f"{name}_low": one.low, f"{name}_high": one.high}
+    metrics |= {name: found[name].value for name in ("auc", "auc_known")}
+    metrics |= by_segment(ours.users, f"ndcg_at_{exam.k}")
+    metrics |= {"fit_seconds": fit_seconds, "last_trained_at": float(ratings.rated_at[split.is_train].max())}
+    if not getattr(model, "implicit", True):
+        metrics |= rating_errors(fitted, ratings, split)
+    at = f"ndcg_at_{exam.k}"
+    job.say(
+        f"{candidate['name']}: {at} {metrics[at]:.4f} [{found[at].low:.4f}, {found[at].high:.4f}], "
+        f"popularity floor {metrics[f'floor_{at}']:.4f}"
+    )
+    return Judged(metrics, found, ours.users, figures(candidate["name"], ours, floors, exam))
+
+
+def by_segment(users: pa.Table, metric: str) -> dict[str, float]:
+    """The metric's mean within each segment of users that has some, as `ndcg_at_10_light`."""
+    segment, values = np.array(users["segment"].to_pylist()), users[metric].to_numpy()
+    return {
+        f"{metric}_{name}": float(np.nanmean(values[segment == name]))
+        for name in USER_SEGMENTS
+        if np.any(~np.isnan(values[segment == name]))
+    }
 
 
 def learn_all(
@@ -147,6 +185,7 @@ def learn_all(
         seen_indptr=seen.indptr,
         seen_indices=seen.indices,
         source=fitted.source,
+        problem=fitted.problem,
     )
     return files, fitted.history
 
@@ -160,77 +199,58 @@ def is_floor(candidate: dict[str, Any]) -> bool:
     return bool(candidate["model"] == "popular")
 
 
-def split(ratings: Collected, border: int) -> Sides:
-    """Train: rated before the border. Test: rated from it on, of users and items that the training side knows.
-
-    Raises:
-        TrainingError: no user of the test side is known to the training side.
-    """
-    user, item, is_train = ratings.user_index, ratings.item_index, ratings.rated_at < border
-    is_known_user = np.zeros(len(ratings.index.users), bool)
-    is_known_item = np.zeros(len(ratings.index.items), bool)
-    is_known_user[user[is_train]] = True
-    is_known_item[item[is_train]] = True
-    is_warm = ~is_train & is_known_user[user] & is_known_item[item]
-    about = describe(user, ratings.rated_at, border)
-    counts = {
-        "train_ratings": about.n_train,
-        "test_ratings": about.n_test,
-        "test_ratings_warm": int(is_warm.sum()),
-        "train_users": about.n_train_users,
-        "train_items": int(is_known_item.sum()),
-        "test_users": about.n_warm_users + about.n_cold_users,
-        "test_users_cold": about.n_cold_users,
-    }
-    users, position = np.unique(user[is_warm], return_inverse=True)
-    if len(users) == 0:
-        raise TrainingError(
-            f"None of the {counts['test_users']} users of the test side has rated before the border, so no model "
-            "can be judged: ingest ratings over a longer time, or set another test_share."
-        )
-    return Sides(
-        is_train=is_train,
-        is_warm=is_warm,
-        train_seen=ratings.seen(is_train),
-        held_out=HeldOut(users.astype(np.int64), seen_of(position, item[is_warm], len(users))),
-        counts=counts | {"evaluated_users": len(users)},
-    )
-
-
-def explicit_error(model: Recommender, fitted: Fitted, ratings: Collected, is_warm: np.ndarray) -> dict[str, float]:
-    """RMSE on the warm test ratings, where the model predicts ratings at all."""
-    if getattr(model, "implicit", True):
-        return {}
-    user, item, rating = (values[is_warm] for values in (ratings.user_index, ratings.item_index, ratings.rating))
-    return {"rmse": rating_error(fitted, user, item, rating)}
-
-
-def titles_of(spark: SparkSession, index: Index, items_version: int) -> pa.Array:
+def titles_of(catalogue: pa.Table, index: Index) -> pa.Array:
     """The title of each item, in the order of the index; the id where the catalogue has none."""
-    catalogue = read_table(spark, "items", items_version, ["item_id", "title"]).toArrow()
     title = dict(zip(catalogue["item_id"].to_pylist(), catalogue["title"].to_pylist(), strict=True))
     return pa.array([title.get(item, item) for item in index.items.to_pylist()], pa.string())
 
 
-def figures(
-    name: str, ours: Evaluation, floors: Evaluation, ks: list[int], sides: Sides, n_items: int
-) -> dict[str, Any]:
+def rating_errors(fitted: Fitted, ratings: Collected, split: Split) -> dict[str, float]:
+    """RMSE and MAE on the test ratings of known users and items, where the model predicts ratings at all."""
+    is_known = known(ratings.user_index, split.is_train)[ratings.user_index]
+    at = split.is_test & is_known & known(ratings.item_index, split.is_train)[ratings.item_index]
+    users, items = ratings.user_index[at], ratings.item_index[at]
+    predicted = np.einsum("nr,nr->n", fitted.user_factors[users], fitted.item_factors[items], dtype=np.float64)
+    return {"rmse": rmse(ratings.rating[at], predicted), "mae": mae(ratings.rating[at], predicted)}
+
+
+def cold_figures(ratings: Collected, split: Split, exam: Exam) -> dict[str, float]:
+    """What users get whom the train side does not know: popular items. `cold_lists`: the share who get k of them."""
+    is_known = known(ratings.user_index, split.is_history)
+    n_ratings = exam.catalogue.n_ratings
+    best = np.lexsort((np.arange(len(n_ratings)), -n_ratings))[: min(exam.k, int((n_ratings > 0).sum()))]
+    at = split.is_test & ~is_known[ratings.user_index] & (n_ratings > 0)[ratings.item_index]
+    users, position = np.unique(ratings.user_index[at], return_inverse=True)
+    told = {"cold_lists": float(len(best) == exam.k)}
+    if len(users):
+        lists = np.tile(np.pad(best, (0, exam.k - len(best)), constant_values=-1), (len(users), 1))
+        wanted = seen_of(position, ratings.item_index[at], len(users))
+        figures = summarize(*mark(lists, wanted.indptr, wanted.indices), [exam.k])
+        told |= {f"cold_{name}": value for name, value in figures.items()}
+    return told
+
+
+def size_mb(files: RecommenderFiles) -> float:
+    """Megabytes of a model's arrays."""
+    arrays = (files.user_factors, files.item_factors, files.seen_indptr, files.seen_indices, files.n_ratings)
+    text = (files.user_ids, files.item_ids, files.titles)
+    return float(sum(one.nbytes for one in (*arrays, *text) if one is not None) / 1e6)
+
+
+def figures(name: str, ours: Evaluation, floors: Evaluation, exam: Exam) -> dict[str, Any]:
     """The pictures of a run: each metric by k, and what the lists are made of, both beside the floor."""
     metric_names = sorted({metric.rsplit("_at_", 1)[0] for metric in ours.figures})
 
     def by_k(evaluation: Evaluation) -> dict[str, list[float]]:
-        return {metric: [evaluation.figures[f"{metric}_at_{k}"] for k in ks] for metric in metric_names}
+        return {metric: [evaluation.figures[f"{metric}_at_{k}"] for k in exam.ks] for metric in metric_names}
 
-    n_ratings = np.bincount(sides.train_seen.indices, minlength=n_items)
     shown = {"popularity floor": floors} | ({} if ours is floors else {name: ours})
     return {
-        "metrics_by_k.png": plots.metrics_by_k({label: by_k(evaluation) for label, evaluation in shown.items()}, ks),
+        "metrics_by_k.png": plots.metrics_by_k(
+            {label: by_k(evaluation) for label, evaluation in shown.items()}, list(exam.ks)
+        ),
         "lists_by_popularity.png": plots.lists_by_popularity(
-            {
-                label: np.bincount(evaluation.recommended[evaluation.recommended >= 0], minlength=n_items)
-                for label, evaluation in shown.items()
-            },
-            n_ratings,
+            {label: evaluation.recommended for label, evaluation in shown.items()}, exam.catalogue.n_ratings
         ),
     }
 

@@ -17,7 +17,6 @@ ROWS_OF_A_BATCH = 4096
 
 #: Gets a block's rows (n,), item indexes int32 (n, k; -1 for none) and scores float64 (n, k; NaN for none).
 ToRows = Callable[[np.ndarray, np.ndarray, np.ndarray], pa.RecordBatch]
-Find = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -57,19 +56,28 @@ def map_lists(
     """
     arrays = spark.sparkContext.broadcast((fitted.user_factors, fitted.item_factors, seen, filters))
 
-    def finder() -> Find:
-        from marquee.top_k import ItemLists, best_of, catalogue_of
-
+    def work(blocks: Iterator[np.ndarray]) -> Iterator[pa.RecordBatch]:
         user_factors, item_factors, seen, filters = arrays.value
-        catalogue = catalogue_of(item_factors, allow=filters.allow, deny=filters.deny)
-        seen_items, denied, allowed = (
-            lists and ItemLists(lists.indptr, lists.indices) for lists in (seen, filters.user_deny, filters.user_allow)
-        )
-        return lambda block: best_of(
-            catalogue, user_factors, k, users=block, seen=seen_items, deny=denied, allow=allowed, threads=1
-        )
+        find = finder(user_factors, item_factors, seen, filters, k)
+        return (to_rows(block, *find(block)) for block in blocks)
 
-    return _map_blocks(spark, users, finder, to_rows, ddl)
+    return map_blocks(spark, users, work, ddl)
+
+
+def finder(
+    user_factors: np.ndarray, item_factors: np.ndarray, seen: Seen, filters: Filters, k: int
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """A function that finds the lists of a block of users, within a task and on one thread."""
+    from marquee.top_k import ItemLists, best_of, catalogue_of
+
+    catalogue = catalogue_of(item_factors, allow=filters.allow, deny=filters.deny)
+    seen_items, denied, allowed = (
+        None if lists is None else ItemLists(lists.indptr, lists.indices)
+        for lists in (seen, filters.user_deny, filters.user_allow)
+    )
+    return lambda block: best_of(
+        catalogue, user_factors, k, users=block, seen=seen_items, deny=denied, allow=allowed, threads=1
+    )
 
 
 def map_similar(spark: SparkSession, fitted: Fitted, k: int, to_rows: ToRows, ddl: str) -> DataFrame:
@@ -80,31 +88,28 @@ def map_similar(spark: SparkSession, fitted: Fitted, k: int, to_rows: ToRows, dd
     """
     factors = spark.sparkContext.broadcast(fitted.item_factors)
 
-    def finder() -> Find:
+    def work(blocks: Iterator[np.ndarray]) -> Iterator[pa.RecordBatch]:
         from marquee.top_k import catalogue_of, similar_of
 
         catalogue = catalogue_of(factors.value, measure="cosine")
-        return lambda block: similar_of(catalogue, k, items=block, threads=1)
+        return (to_rows(block, *similar_of(catalogue, k, items=block, threads=1)) for block in blocks)
 
-    return _map_blocks(spark, np.arange(len(fitted.item_factors)), finder, to_rows, ddl)
+    return map_blocks(spark, np.arange(len(fitted.item_factors)), work, ddl)
 
 
-def _map_blocks(
-    spark: SparkSession, rows: np.ndarray, finder: Callable[[], Find], to_rows: ToRows, ddl: str
+def map_blocks(
+    spark: SparkSession, rows: np.ndarray, work: Callable[[Iterator[np.ndarray]], Iterator[pa.RecordBatch]], ddl: str
 ) -> DataFrame:
-    """Lists of blocks of `rows`, which a task for each core takes in turn; `finder` prepares a task for its blocks."""
+    """Rows of the schema `ddl`: `work` is called once a task, with the blocks of `rows` that fall to it."""
     wanted = spark.sparkContext.broadcast(rows)
     size = ROWS_OF_A_BATCH
     starts = range(0, len(rows), size)
 
-    def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        find_lists: Find | None = None
-        for batch in batches:
-            for start in batch["start"].to_pylist():
-                find_lists = find_lists or finder()
-                block = wanted.value[start : start + size]
-                yield to_rows(block, *find_lists(block))
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        mine = [start for batch in batches for start in batch["start"].to_pylist()]
+        if mine:
+            yield from work(wanted.value[start : start + size] for start in mine)
 
     cores = spark.sparkContext.defaultParallelism
     blocks = spark.createDataFrame(pa.table({"start": pa.array(starts, pa.int32())}))
-    return blocks.repartition(max(1, min(cores, len(starts)))).mapInArrow(find, ddl)
+    return blocks.repartition(max(1, min(cores, len(starts)))).mapInArrow(run, ddl)

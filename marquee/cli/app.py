@@ -41,6 +41,7 @@ for command in (
     inspection.inspect,
     pipelines.ingest,
     pipelines.train,
+    pipelines.promote,
     pipelines.publish,
     tables.sql,
     quarantine.quarantine,

@@ -25,6 +25,7 @@ MOVIELENS_SHA256 = "859da233c6929ebc9202e9516cdefa8a3c695aef67d1878249d6036c3513
 # of the size of MovieLens latest-small
 GENERATED_USERS, GENERATED_ITEMS, GENERATED_RATINGS, GENERATED_SEED = 610, 9_700, 100_000, 1
 USERS = 3
+METRICS = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate", "coverage", "novelty")
 
 
 def demo(
@@ -89,7 +90,7 @@ def show_release(console: Console) -> None:
 def _compared(k: int) -> list[tuple[str, float, float]]:
     """(metric, model's value, floor's value), of the lists of length k where there are such."""
     rows = _rows("SELECT metric, value, floor FROM model WHERE floor IS NOT NULL ORDER BY metric")
-    at_k = [row for row in rows if row[0].endswith(f"_at_{k}")]
+    at_k = [row for row in rows if row[0] in {f"{metric}_at_{k}" for metric in METRICS}]
     return [row for row in rows if row in at_k or "_at_" not in row[0]] if at_k else rows
 
 

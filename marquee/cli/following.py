@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from marquee.airflow_client import AirflowClient, Run, Task
+from marquee.cli.deciding import show_decision
 from marquee.errors import MarqueeError
 
 SHOWN = {
@@ -82,4 +83,7 @@ def _follow(client: AirflowClient, console: Console, dag_id: str, run_id: str) -
     if not run.is_success:
         raise MarqueeError(client.failure(run))
     console.print(f"{time.monotonic() - begin:7.1f} s  {dag_id} is done")
+    decision = client.xcom(dag_id, run_id, "gate")
+    if decision is not None:
+        show_decision(console, decision)
     return run

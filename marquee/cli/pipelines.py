@@ -1,4 +1,4 @@
-"""`marquee ingest`, `train` and `publish`: each triggers its DAG in Airflow and follows it, task by task."""
+"""`marquee ingest`, `train`, `promote` and `publish`: each triggers its DAG in Airflow and follows it, task by task."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from marquee.settings import settings
 from marquee.sources.formats import AUTO, FORMATS
 
 INGEST, TRAIN, PUBLISH = "ingest_ratings", "train_recommender", "publish_recommendations"
+PROMOTE = "overrule_gate"
 
 Chain = Annotated[
     bool, typer.Option("--chain/--no-chain", help="Follow also the runs that this one sets off, up to the release.")
@@ -76,9 +77,13 @@ def train(
     alpha: Annotated[float | None, typer.Option(help="Implicit only: confidence is 1 + alpha x rating.")] = None,
     test_share: Annotated[float | None, typer.Option(help="Share of the ratings, the latest, to test on.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the random start.")] = None,
+    tuning_trials: Annotated[int | None, typer.Option(help="Search for better parameters with so many trials.")] = None,
+    tuning_minutes: Annotated[float | None, typer.Option(help="Search for so long.")] = None,
     chain: Chain = True,
 ) -> None:
-    """Compare candidates on the ratings there are, and make the best the champion; publishing follows by itself.
+    """Compare candidates on the ratings there are; one becomes champion that is shown to be better.
+
+    Publishing follows by itself where the champion changed.
 
     What is left out has the default of the DAG's form.
     """
@@ -91,9 +96,22 @@ def train(
         "alpha": alpha,
         "test_share": test_share,
         "seed": seed,
+        "tuning_trials": tuning_trials,
+        "tuning_minutes": tuning_minutes,
     }
     with AirflowClient.of(settings()) as client:
         runs = run_dag(client, TRAIN, _only_given(given), chain=chain)
+    _next(len(runs), {1: "marquee publish"}, chain=chain)
+
+
+def promote(
+    why: Annotated[str, typer.Option(help="Kept with the decision, for those who ask later.", show_default=False)],
+    version: Annotated[str, typer.Option(help="Version of the model; empty: the challenger.")] = "",
+    chain: Chain = True,
+) -> None:
+    """Overrule the gate: make a version the champion by your word; publishing follows by itself."""
+    with AirflowClient.of(settings()) as client:
+        runs = run_dag(client, PROMOTE, _only_given({"model_version": version or None, "why": why}), chain=chain)
     _next(len(runs), {1: "marquee publish"}, chain=chain)
 
 

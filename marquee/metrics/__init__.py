@@ -1,52 +1,51 @@
-"""How good lists of recommendations are: one metric a file, each with its formula, source and edge cases.
+"""How good recommendations are: one metric a file, each with its formula, source and edge cases.
 
-`RANKING` names the metrics of a user's list; `summarize` averages them over the users for whom something is relevant.
-`lists.mark` makes their input from item indices. `coverage` and `rmse` look at all users together.
+`RANKING` names the metrics of a user's list; `lists.mark` makes their input from item indexes. `per_user` computes all
+metrics of lists, `interval` and `paired` say how far a mean can be believed. `coverage`, `gini`, `rmse` and `mae` look
+at all users together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from marquee.metrics.average_precision import average_precision
+from marquee.metrics.auc import auc
 from marquee.metrics.coverage import coverage
-from marquee.metrics.hit_rate import hit_rate
-from marquee.metrics.lists import Counts, Hits, Values, mark
-from marquee.metrics.ndcg import ndcg
-from marquee.metrics.precision import precision
-from marquee.metrics.recall import recall
-from marquee.metrics.reciprocal_rank import reciprocal_rank
+from marquee.metrics.diversity import diversity
+from marquee.metrics.gini import gini
+from marquee.metrics.intervals import Interval, interval, intervals, paired
+from marquee.metrics.lists import mark
+from marquee.metrics.long_tail import is_tail, long_tail
+from marquee.metrics.mae import mae
+from marquee.metrics.novelty import novelty
+from marquee.metrics.per_user import Catalogue, per_user
+from marquee.metrics.popularity import popularity
+from marquee.metrics.ranking import RANKING, summarize
 from marquee.metrics.rmse import rmse
+from marquee.metrics.segments import ITEM_SEGMENTS, USER_SEGMENTS, item_segments, user_segments
+from marquee.metrics.serendipity import serendipity
 
-__all__ = ["RANKING", "coverage", "mark", "rmse", "summarize"]
-
-RANKING: dict[str, Callable[[Hits, Counts, int], Values]] = {
-    "ndcg": ndcg,
-    "recall": recall,
-    "precision": precision,
-    "map": average_precision,
-    "mrr": reciprocal_rank,
-    "hit_rate": hit_rate,
-}
-
-
-def summarize(is_hit: Hits, n_relevant: Counts, ks: Sequence[int]) -> dict[str, float]:
-    """The mean of every ranking metric at every k, over the users with at least one relevant item.
-
-    Args:
-        is_hit: bool (n_users, at least max(ks)), best first.
-        n_relevant: int64 (n_users,).
-        ks: lengths of the lists.
-
-    Returns:
-        `{"ndcg_at_10": ..., ...}`, in the order of `ks`, then of `RANKING`; NaN where nobody has a relevant item.
-
-    Raises:
-        ValueError: as `lists.top`.
-    """
-    is_judged = n_relevant > 0
-    return {
-        f"{name}_at_{k}": float(metric(is_hit, n_relevant, k)[is_judged].mean()) if is_judged.any() else float("nan")
-        for k in ks
-        for name, metric in RANKING.items()
-    }
+__all__ = [
+    "ITEM_SEGMENTS",
+    "RANKING",
+    "USER_SEGMENTS",
+    "Catalogue",
+    "Interval",
+    "auc",
+    "coverage",
+    "diversity",
+    "gini",
+    "interval",
+    "intervals",
+    "is_tail",
+    "item_segments",
+    "long_tail",
+    "mae",
+    "mark",
+    "novelty",
+    "paired",
+    "per_user",
+    "popularity",
+    "rmse",
+    "serendipity",
+    "summarize",
+    "user_segments",
+]

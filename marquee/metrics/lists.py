@@ -56,6 +56,40 @@ def per_user(values: Values, n_relevant: Counts) -> Values:
     return np.where(n_relevant > 0, values, np.nan)
 
 
+def mean_of_places(of_item: Values, recommended: NDArray[np.integer], k: int) -> Values:
+    """The mean of the items' values over the first k places that are filled.
+
+    Args:
+        of_item: float64 (n_items,).
+        recommended: item indexes (n_users, at least k), -1 for an empty place.
+
+    Returns:
+        float64 (n_users,); NaN where the list is empty.
+
+    Raises:
+        ValueError: k does not fit.
+    """
+    if not 1 <= k <= recommended.shape[1]:
+        raise ValueError(f"k is {k}, but the lists have {recommended.shape[1]} places.")
+    first = recommended[:, :k]
+    is_filled = first > NOBODY
+    total = np.where(is_filled, of_item[first], 0.0).sum(axis=1)
+    n = is_filled.sum(axis=1)
+    return np.asarray(np.divide(total, n, out=np.full(len(first), np.nan), where=n > 0))
+
+
+def is_among(lists: NDArray[np.integer], others: NDArray[np.integer]) -> Hits:
+    """bool, of the shape of `lists`: whether the item is in the same row of `others`; an empty place is not.
+
+    Args:
+        lists, others: item indexes (n_users, any width), -1 for an empty place.
+    """
+    found = np.zeros(lists.shape, np.bool_)
+    for place in range(others.shape[1]):
+        found |= lists == others[:, place, None]
+    return found & (lists > NOBODY)
+
+
 def mark(recommended: NDArray[np.integer], indptr: Counts, indices: NDArray[np.integer]) -> tuple[Hits, Counts]:
     """Compare lists with the relevant items of the same users.
 

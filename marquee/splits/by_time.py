@@ -10,25 +10,13 @@ evaluation", ACM TOIS 41(3), 2023.)
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from marquee.errors import TrainingError
-
-
-@dataclass(frozen=True)
-class TimeSplit:
-    """Sizes of the two sides. Warm users of the test have ratings in train, cold ones have none."""
-
-    border: int
-    n_train: int
-    n_test: int
-    n_train_users: int
-    n_warm_users: int
-    n_cold_users: int
+from marquee.splits.base import Split, refuse_share
 
 
 def border(rated_at: NDArray[np.int64], test_share: float) -> int:
@@ -48,8 +36,7 @@ def border(rated_at: NDArray[np.int64], test_share: float) -> int:
     Raises:
         TrainingError: the share is not between 0 and 1, or a side would be empty.
     """
-    if not 0.0 < test_share < 1.0:
-        raise TrainingError(f"The test share is {test_share}, but it must lie between 0 and 1, as 0.2 does.")
+    refuse_share("test share", test_share)
     n = int(rated_at.size)
     if n < 2:
         raise TrainingError(
@@ -72,32 +59,18 @@ def border(rated_at: NDArray[np.int64], test_share: float) -> int:
     return start
 
 
-def describe(user_index: NDArray[np.integer], rated_at: NDArray[np.int64], start: int) -> TimeSplit:
-    """Count what lies on the two sides of the border.
+def by_time(rated_at: NDArray[np.int64], start: int) -> Split:
+    """Train: rated before `start`. Test: rated from it on.
 
     Args:
-        user_index: dense integers (n,), 0 or more.
-        rated_at: int64 (n,), microseconds, row by row with `user_index`.
+        rated_at: int64 (n,), microseconds since 1970-01-01 UTC.
         start: the border, as `border` returns it.
 
-    Returns:
-        Counts; the warm and cold users are those of the test.
+    Raises:
+        TrainingError: a side is empty.
     """
-    is_test = rated_at >= start
-    n_users = int(user_index.max(initial=-1)) + 1
-    is_in_train = np.zeros(n_users, dtype=np.bool_)
-    is_in_test = np.zeros(n_users, dtype=np.bool_)
-    is_in_train[user_index[~is_test]] = True
-    is_in_test[user_index[is_test]] = True
-    n_test = int(is_test.sum())
-    return TimeSplit(
-        border=start,
-        n_train=int(is_test.size) - n_test,
-        n_test=n_test,
-        n_train_users=int(is_in_train.sum()),
-        n_warm_users=int((is_in_test & is_in_train).sum()),
-        n_cold_users=int((is_in_test & ~is_in_train).sum()),
-    )
+    is_train = rated_at < start
+    return Split(is_train, ~is_train, {"protocol": "time", "border": int(start), "border_time": _utc(start)})
 
 
 def _rounded_down(share: float) -> float:

@@ -39,6 +39,7 @@ class MarqueeALS:
             implicitPrefs=self.implicit,
             unobservedWeight=self.unobserved_weight,
             tol=self.tolerance,
+            exactUsers=True,  # a known user's list and the fold-in of the same history are one
             seed=self.seed,
             userCol="user_index",
             itemCol="item_index",
@@ -50,10 +51,20 @@ class MarqueeALS:
             model = als.fit(interactions.frame)
         except ValueError as error:
             raise TrainingError(f"{str(error).rstrip('.')}: mend the candidate.") from error
+        users = factor_matrix(model.userFactors, interactions.n_users, self.rank)
+        items = factor_matrix(model.itemFactors, interactions.n_items, self.rank)
+        model.unpersist()
         return Fitted(
             "als",
-            factor_matrix(model.userFactors, interactions.n_users, self.rank),
-            factor_matrix(model.itemFactors, interactions.n_items, self.rank),
+            users,
+            items,
+            problem={
+                "implicit": self.implicit,
+                "regularization": self.regularization,
+                "alpha": self.alpha,
+                "unobserved_weight": self.unobserved_weight,
+                "regularization_exponent": self.regularization_exponent,
+            },
             history=tuple(
                 {"objective": one["objective"], "iteration_seconds": one["seconds"]} for one in model.summary.iterations
             ),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from pyspark.sql import DataFrame
+
+from marquee.errors import TrainingError
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,27 @@ class Fitted:
         source: what a published row says it came from, "als" or "popular".
         user_factors: float32 of shape (n_users, rank); a row of zeros where the user was not in the data.
         item_factors: float32 of shape (n_items, rank); a row of zeros where the item was not in the data.
+        problem: what the factors minimize, as `RecommenderFiles.problem`; None where nobody can be folded in.
         history: what each iteration came to, by name; empty where there are none.
+
+    Raises:
+        TrainingError: a factor is no finite number.
     """
 
     source: str
     user_factors: np.ndarray
     item_factors: np.ndarray
+    problem: dict[str, Any] | None = None
     history: tuple[dict[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        for side, factors in (("users", self.user_factors), ("items", self.item_factors)):
+            n_wrong = len(factors) - int(np.isfinite(factors).all(axis=1).sum())
+            if n_wrong:
+                raise TrainingError(
+                    f"The fit came to factors that are no finite numbers, for {n_wrong:,} of {len(factors):,} {side}: "
+                    "its sums overflow, or have no solution. Lower alpha, or raise the regularization."
+                )
 
 
 class Recommender(Protocol):

@@ -64,4 +64,11 @@ class SparkALS:
             "als",
             factor_matrix(model.userFactors, interactions.n_users, self.rank),
             factor_matrix(model.itemFactors, interactions.n_items, self.rank),
+            problem={
+                "implicit": self.implicit,
+                "regularization": self.regularization,
+                "alpha": self.alpha,
+                "unobserved_weight": 1.0,
+                "regularization_exponent": None,
+            },
         )

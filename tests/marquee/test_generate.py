@@ -24,7 +24,7 @@ from marquee import generate as module
 from marquee.errors import SourceError
 from marquee.generate import generate
 from marquee.metrics import mark, summarize
-from marquee.splits.by_time import border, describe
+from marquee.splits import border, by_time, sizes
 
 SMALL = {"users": 300, "items": 500, "ratings": 12_345, "seed": 7}
 
@@ -105,10 +105,10 @@ def test_smallest_and_fullest(tmp_path: Path, users: int, items: int, ratings: i
 def test_users_are_active_all_along(tmp_path: Path) -> None:
     ratings = columns(generate(tmp_path / "set", users=1000, items=800, ratings=80_000, seed=1).ratings_csv)
     microseconds = ratings["timestamp"] * 1_000_000
-    split = describe(ratings["userId"], microseconds, border(microseconds, 0.2))
-    assert split.n_test == pytest.approx(16_000, abs=5)
-    assert split.n_warm_users > 0.8 * 1000  # most have a past and a future, and some are new
-    assert 10 < split.n_cold_users < 0.2 * 1000
+    split = sizes(by_time(microseconds, border(microseconds, 0.2)), ratings["userId"], ratings["movieId"])
+    assert split.test_ratings == pytest.approx(16_000, abs=5)
+    assert split.test_users - split.test_users_cold > 0.8 * 1000  # most have a past and a future, and some are new
+    assert 10 < split.test_users_cold < 0.2 * 1000
     years = ratings["timestamp"].astype("datetime64[s]").astype("datetime64[Y]").astype(int) + 1970
     assert sorted(set(years.tolist())) == list(range(2015, 2025))
 

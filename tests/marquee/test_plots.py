@@ -64,6 +64,25 @@ def test_same_numbers_same_picture() -> None:
     assert png(plots.metrics_by_k(METRICS, KS)) == png(plots.metrics_by_k(METRICS, KS))
 
 
+def test_candidates_with_their_intervals() -> None:
+    figure = plots.with_intervals({"popular": (0.2, 0.18, 0.22), "als": (0.3, nan, nan)}, "nDCG@10")
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["popular", "als"]
+    assert list(axes.get_lines()[0].get_xdata()) == [0.18, 0.22]
+    assert [text.get_text() for text in axes.texts] == ["0.2000", "0.3000"]
+    assert png(figure).startswith(b"\x89PNG")
+
+
+def test_candidates_by_group_and_against_coverage() -> None:
+    point = (0.2, 0.1, 0.3)
+    figure = plots.by_group({"popular": [point, point], "als": [point, (nan, nan, nan)]}, ["light", "heavy"], "nDCG@10")
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["light", "heavy"]
+    assert png(figure).startswith(b"\x89PNG")
+    figure = plots.against({"popular": (0.01, 0.2), "als": (0.3, 0.3)}, "coverage", "nDCG@10")
+    assert [line.get_label() for line in figure.axes[0].get_lines()] == ["popular", "als"]
+    assert png(figure).startswith(b"\x89PNG")
+
+
 def test_lines_by_panel() -> None:
     lines = {"whole": [3.0, 30.0], "part": [1.0, 10.0]}
     figure = plots.panel_of_lines([("ratings", [1e6, 1e8], lines), ("rank", [8, 64], lines)], y="seconds")
@@ -76,6 +95,11 @@ def test_lines_by_panel() -> None:
 def test_refusals() -> None:
     with pytest.raises(ValueError, match="no panel"):
         plots.panel_of_lines([("ratings", [], {})], y="seconds")
+    for draw in (lambda: plots.with_intervals({}, "x"), lambda: plots.against({}, "x", "y")):
+        with pytest.raises(ValueError, match="no model"):
+            draw()
+    with pytest.raises(ValueError, match="no model, or no group"):
+        plots.by_group({}, ["light"], "y")
     with pytest.raises(ValueError, match="no metric"):
         plots.metrics_by_k({}, KS)
     with pytest.raises(ValueError, match="ndcg of als has 2 values for 3 ks"):

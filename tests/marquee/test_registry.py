@@ -86,7 +86,7 @@ def test_a_candidate_is_kept_with_all_that_belongs_to_it(client: Any) -> None:
     assert run.data.params == {"model": "spark-als", "rank": "3"}
     assert run.data.metrics == {"ndcg_at_10": 0.12, "floor_ndcg_at_10": 0.08}
     assert run.data.tags["airflow.run_id"] == "manual__1"
-    assert "| ndcg_at_10 | 0.1200 | 0.0800 | 1.50 |" in run.data.tags["mlflow.note.content"]
+    assert "| ndcg_at_10 | 0.1200 |  | 0.0800 | 1.50 |" in run.data.tags["mlflow.note.content"]
     assert [artifact.path for artifact in client.list_artifacts(run_id, "figures")] == ["figures/metrics_by_k.png"]
     found = registry.find_candidate(EXPERIMENT, "whole")
     assert found is not None
@@ -108,7 +108,9 @@ def test_the_model_has_signature_example_and_pinned_requirements(client: Any, tm
     run = client.get_run(candidate("whole"))
     info = get_model_info(f"models:/{run.outputs.model_outputs[0].model_id}")
     assert info.signature is not None
-    assert str(info.signature.inputs) == "['user_id': string (required)]"
+    assert str(info.signature.inputs) == (
+        "['user_id': string (optional), 'items': Array(string) (optional), 'ratings': Array(double) (optional)]"
+    )
     assert [column.name for column in info.signature.outputs] == [
         "user_id",
         "position",
@@ -158,7 +160,9 @@ def test_a_run_is_at_most_one_version(client: Any) -> None:
     assert [registry.register(run, name, "Why.") for run in (first, first, second, first)] == ["1", "1", "2", "1"]
     version = client.get_model_version(name, "1")
     assert version.run_id == first
-    assert version.description.startswith("Why.\n\n**als-one**\n\n| metric | this model | popularity floor | ratio |")
+    assert version.description.startswith(
+        "Why.\n\n**als-one**\n\n| metric | this model | 95 % interval | popularity floor | ratio |"
+    )
     assert "- ratings_version: `3`" in version.description
     assert version.tags["marquee.source"] == "als"
     assert f"models:/{name}@champion" in client.get_registered_model(name).description
@@ -177,16 +181,16 @@ def test_the_champion_moves(client: Any) -> None:
     versions = [registry.register(candidate(key), name) for key in ("one", "two")]
     assert registry.champion(name) is None
     for version in (*versions, versions[1]):
-        registry.set_champion(name, version)
+        registry.set_alias(name, registry.CHAMPION, version)
         assert registry.champion(name) == version
     assert registry.champion_candidate(name) == {"name": "als-two", "model": "spark-als", "params": {"rank": 3}}
     with pytest.raises(RegistryError, match="Can't make version 99 of moving the champion"):
-        registry.set_champion(name, "99")
+        registry.set_alias(name, registry.CHAMPION, "99")
     assert registry.champion(name) == "2"
 
 
 def test_a_champion_without_configuration_is_told() -> None:
-    registry.set_champion("foreign", registry.register(candidate("foreign", tags={}), "foreign"))
+    registry.set_alias("foreign", registry.CHAMPION, registry.register(candidate("foreign", tags={}), "foreign"))
     with pytest.raises(RegistryError, match="does not say how it was trained"):
         registry.champion_candidate("foreign")
 
@@ -236,7 +240,7 @@ print(json.dumps(lists.to_dict("list")))
 
 
 def test_the_champion_predicts_in_a_process_without_java_spark_or_this_project(tmp_path: Path) -> None:
-    registry.set_champion("alone", registry.register(candidate("alone", files=files(seed=3)), "alone"))
+    registry.set_alias("alone", registry.CHAMPION, registry.register(candidate("alone", files=files(seed=3)), "alone"))
     empty = tmp_path / "bin"
     empty.mkdir()
     environment = {name: value for name, value in os.environ.items() if name != "JAVA_HOME"}
@@ -273,7 +277,7 @@ def test_a_wrong_password_is_told_and_not_shown(monkeypatch: pytest.MonkeyPatch,
         "look for the champion of files": lambda: registry.champion("files"),
         "look for the run with key k": lambda: candidate("k"),
         "register run abc as files": lambda: registry.register("abc", "files"),
-        "make version 1 of files the champion": lambda: registry.set_champion("files", "1"),
+        "make version 1 of files the champion": lambda: registry.set_alias("files", registry.CHAMPION, "1"),
         "load version 1 of files": lambda: registry.load_files("files", "1", tmp_path),
         "read version 1 of files": lambda: registry.read_version("files", "1"),
     }

@@ -15,8 +15,9 @@ from pyspark.sql import SparkSession
 from expectations.contracts import TABLES
 from expectations.schema import arrow_schema
 from marquee.java import java_home
-from marquee.lake import current_view, tables
+from marquee.lake import current_view, snapshots, tables
 from marquee.lake.objects import Lake
+from tests.spark_jobs.two_tastes import K, items, ratings
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +76,14 @@ def commit_rows(lake: Lake) -> Callable[..., int]:
         )
 
     return commit
+
+
+@pytest.fixture(scope="module")
+def snapshot(spark: SparkSession, lake: Lake, commit_rows: Callable[..., int]) -> dict[str, Any]:
+    """The data of two tastes in the lake, pinned, its last quarter as test side."""
+    batch = "c" * 64
+    versions = {
+        "items_version": commit_rows("items", batch, items(batch)),
+        "ratings_version": commit_rows("ratings", batch, ratings(batch)),
+    }
+    return snapshots.pin(lake, test_share=0.25, k=K, **versions)

@@ -6,11 +6,10 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
@@ -19,53 +18,15 @@ from marquee.lake import outcome, snapshots
 from marquee.lake.objects import Lake
 from marquee.recommender_files import RecommenderFiles
 from spark_jobs import candidate
+from tests.spark_jobs.two_tastes import N_ITEMS, N_USERS, START, K, ratings
 
 EXPERIMENT = "candidate job"
-N_USERS, N_ITEMS, K = 60, 40, 10
-START = datetime(2020, 1, 1, tzinfo=UTC)
 FLOOR = {"name": "popular", "model": "popular", "params": {}}
 ALS = {
     "name": "als",
     "model": "als",
     "params": {"rank": 4, "iterations": 5, "regularization": 0.05, "alpha": 1.0, "implicit": True, "seed": 1},
 }
-
-
-def ratings(batch: str) -> list[dict[str, Any]]:
-    """Users with even numbers rate the lower half of the items, the others the upper half; at shuffled times."""
-    rng = np.random.default_rng(5)
-    pairs = [
-        (user, int(item))
-        for user in range(N_USERS)
-        for item in rng.choice(N_ITEMS // 2, size=12, replace=False) + user % 2 * (N_ITEMS // 2)
-    ]
-    return [
-        {
-            "user_id": f"u{user}",
-            "item_id": str(item),
-            "rating": float(rng.integers(1, 11)) / 2,
-            "rated_at": START + timedelta(hours=int(hour)),
-            "source_sha256": batch,
-            "source_file": "ratings.csv",
-            "source_line": line + 2,
-        }
-        for line, ((user, item), hour) in enumerate(zip(pairs, rng.permutation(len(pairs)), strict=True))
-    ]
-
-
-def items(batch: str) -> list[dict[str, Any]]:
-    source = {"genres": [], "source_sha256": batch, "source_file": "movies.csv", "source_line": 2}
-    return [{"item_id": str(item), "title": f"Title {item}", **source} for item in range(N_ITEMS)]
-
-
-@pytest.fixture(scope="module")
-def snapshot(spark: SparkSession, lake: Lake, commit_rows: Callable[..., int]) -> dict[str, Any]:
-    batch = "c" * 64
-    versions = {
-        "items_version": commit_rows("items", batch, items(batch)),
-        "ratings_version": commit_rows("ratings", batch, ratings(batch)),
-    }
-    return snapshots.pin(lake, test_share=0.25, k=K, **versions)
 
 
 @pytest.fixture
@@ -78,6 +39,7 @@ def train(lake: Lake, snapshot: dict[str, Any], tracked: None) -> Callable[..., 
         code = candidate.main([*words, "--tags", json.dumps({"airflow.run_id": "manual__1"}), "--outcome", where])
         left = outcome.load(lake, where)
         assert left is not None
+        json.dumps(left.result, allow_nan=False)  # as Airflow keeps it
         return code, left
 
     return run
@@ -239,6 +201,35 @@ def test_a_test_side_of_strangers_is_a_sentence(
     code, left = train(FLOOR, pinned)
     assert code == 1 and not left.is_transient
     assert "None of the 1 users of the test side has rated before the border" in left.error
+
+
+@pytest.mark.parametrize("configured", [FLOOR, ALS, {**ALS, "params": {**ALS["params"], "implicit": False}}])
+def test_ratings_that_are_all_equal_are_no_trouble(
+    lake: Lake, commit_rows: Callable[..., int], train: Callable[..., Any], configured: dict[str, Any]
+) -> None:
+    batch = "f" * 64
+    rows = [row | {"source_sha256": batch, "rating": 3.0} for row in ratings("")]
+    pinned = snapshots.pin(lake, test_share=0.25, k=K, ratings_version=commit_rows("ratings", batch, rows))
+    code, left = train(configured, pinned)
+    assert (code, left.error) == (0, "") and 0 <= left.result["metrics"][f"ndcg_at_{K}"] <= 1
+
+
+@pytest.mark.parametrize("configured", [FLOOR, ALS])
+def test_one_item_can_t_be_foretold(
+    lake: Lake, commit_rows: Callable[..., int], train: Callable[..., Any], configured: dict[str, Any]
+) -> None:
+    batch = "1" * 64
+    of_one = {row["user_id"]: row | {"source_sha256": batch, "item_id": "7"} for row in ratings("")}
+    version = commit_rows("ratings", batch, list(of_one.values()))
+    code, left = train(configured, snapshots.pin(lake, test_share=0.25, k=K, ratings_version=version))
+    assert code == 1 and not left.is_transient and "no model can be judged" in left.error
+
+
+def test_a_model_of_scores_that_are_no_numbers_is_a_sentence(train: Callable[..., Any]) -> None:
+    params = {**ALS["params"], "alpha": 3e38}
+    code, left = train({"name": "overflowing", "model": "als", "params": params})
+    assert code == 1 and not left.is_transient and left.result == {}
+    assert "finite" in left.error, left.error
 
 
 def test_the_key_is_of_the_candidate_and_the_snapshot() -> None:

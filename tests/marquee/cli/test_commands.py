@@ -26,6 +26,7 @@ COMMANDS = (
     "inspect",
     "ingest",
     "train",
+    "promote",
     "publish",
     "sql",
     "quarantine",
@@ -76,7 +77,9 @@ def test_help_throughout() -> None:
         assert code == 0 and "Usage" in out
 
 
-@pytest.mark.parametrize("words", [("ingest", "ratings.csv"), ("train",), ("publish",)])
+@pytest.mark.parametrize(
+    "words", [("ingest", "ratings.csv"), ("train",), ("promote", "--why", "because"), ("publish",)]
+)
 def test_without_airflow_one_sentence_says_what_to_do(words: tuple[str, ...]) -> None:
     code, _, error = run(*words)
     assert code == 1

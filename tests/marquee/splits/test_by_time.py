@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marquee.errors import TrainingError
-from marquee.splits.by_time import TimeSplit, border, describe
+from marquee.splits.by_time import border, by_time
 
 TIMES = st.lists(st.integers(-(10**17), 10**17) | st.integers(0, 5), min_size=2, max_size=60)
 
@@ -53,17 +53,9 @@ def test_properties(times: list[int], share: float, random: object) -> None:
     n_test, n_at_border = int((rated_at >= start).sum()), times.count(start)
     assert 0 < n_test < len(times)
     assert min(n_asked, len(times) - 1) <= n_test < n_asked + n_at_border
-    split = describe(np.arange(len(times)) % 3, rated_at, start)
-    assert (split.n_train, split.n_test) == (len(times) - n_test, n_test)
-
-
-def test_counts_by_eye() -> None:
-    #                user 0 train and test, user 1 train only, user 2 test only, user 4 both; user 3 has no rating
-    user_index = np.array([0, 0, 1, 1, 2, 4, 4])
-    rated_at = np.array([1, 9, 2, 3, 8, 8, 4])
-    assert describe(user_index, rated_at, 8) == TimeSplit(
-        border=8, n_train=4, n_test=3, n_train_users=3, n_warm_users=2, n_cold_users=1
-    )
+    split = by_time(rated_at, start)
+    assert (split.is_train.sum(), split.is_test.sum()) == (len(times) - n_test, n_test)
+    assert rated_at[split.is_train].max() < start == rated_at[split.is_test].min()  # half-open, and nothing leaks
 
 
 @pytest.mark.parametrize(
