@@ -175,7 +175,8 @@ def test_airflows_api_tells_no_id(own_installation: Any, forgotten: str) -> None
                         json.dumps(client.xcom(dag_id, run["dag_run_id"], task.task_id, name, task.map_index))
                         for name in names
                     ]
-                    told += [json.dumps(line) for line in client.log(dag_id, run["dag_run_id"], task)]
+                    if task.try_number:  # one that was skipped before it began has no log
+                        told += [json.dumps(line) for line in client.log(dag_id, run["dag_run_id"], task)]
         (run,) = client._send("GET", "/dags/forget_person/dagRuns").json()["dag_runs"]
     assert len(told) > 50 and not [text for text in told if ANNA in text]
     assert set(run["conf"]) == {"request"}
