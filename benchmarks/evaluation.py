@@ -30,7 +30,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.ingest import saying
-from benchmarks.metrics import session
+from benchmarks.local_spark import local_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     given = arguments().parse_args(argv)
     tables = []
     with tempfile.TemporaryDirectory(prefix="marquee-evaluation-", ignore_cleanup_errors=True) as name:
-        spark = session(Path(name))
+        spark = local_spark(Path(name), memory="2g")
         for data in given.sets.split(","):
             ratings = read(given.data / data)
             for protocol in given.protocols.split(","):
@@ -153,19 +153,13 @@ def searched(spark: SparkSession, ratings: Collected, split: Split, protocol: st
     from marquee.tuning import Budget, search
     from spark_jobs.models import recommender
 
-    known = part(ratings, split.is_train)
+    known = ratings.where(split.is_train)
     inner = split_of(known, protocol, SEED)
 
     def judge(params: dict[str, Any]) -> float:
         return float(summed_up([judged(spark, known, inner, recommender("als", params))])[f"ndcg_at_{K}"])
 
     return search(judge, implicit=True, budget=Budget(trials), seed=SEED).params
-
-
-def part(ratings: Collected, is_in: np.ndarray) -> Collected:
-    """Some of the ratings, by the same indexes."""
-    columns = {name: getattr(ratings, name)[is_in] for name in ("user_index", "item_index", "rating", "rated_at")}
-    return replace(ratings, **columns)
 
 
 def judged(spark: SparkSession, ratings: Collected, split: Split, model: Any) -> tuple[pa.Table, float]:

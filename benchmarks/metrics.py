@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks.ingest import saying
+from benchmarks.local_spark import local_spark
 from benchmarks.process_tree import PeakMemory
 
 RANK, SEED = 16, 1
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     runs: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory(prefix="marquee-metrics-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        spark = session(folder)
+        spark = local_spark(folder, memory="2g")
         once(spark, *made(2000, 500, given.k), k=given.k)
         with saying(f"generating {users:,} users and {items:,} items"):
             data = made(users, items, given.k)
@@ -62,24 +62,6 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--runs", type=int, default=1)
     return parser
-
-
-def session(folder: Path):  # type: ignore[no-untyped-def]
-    """A local Spark with all cores."""
-    from pyspark.sql import SparkSession
-
-    from marquee.java import java_home
-
-    os.environ["JAVA_HOME"] = str(java_home(folder / "java"))
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    os.environ["PYSPARK_SUBMIT_ARGS"] = (
-        f"--master local[*] --driver-memory 2g --conf spark.ui.enabled=false --conf spark.local.dir={folder} "
-        "--conf spark.driver.maxResultSize=2g pyspark-shell"
-    )
-    spark = SparkSession.builder.config("spark.sql.execution.arrow.pyspark.enabled", "true").getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
 
 
 def made(users: int, items: int, k: int):  # type: ignore[no-untyped-def]

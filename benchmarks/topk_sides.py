@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.local_spark import local_spark
 from benchmarks.process_tree import PeakMemory
 
 SEEN_OF_A_USER = 170
@@ -165,7 +166,7 @@ def spark_ml(folder: Path, k: int) -> dict[str, float]:
     """Spark ML's `recommendForAllUsers`, which knows no seen items; its factors are in memory before the clock."""
     from pyspark.ml.recommendation import ALSModel
 
-    data, spark = load(folder), session(folder)
+    data, spark = load(folder), local_spark(folder, memory="4g")
     frames = []
     for factors in (data.user_factors, data.item_factors):
         ends = np.arange(0, factors.size + 1, factors.shape[1], dtype=np.int32)
@@ -189,7 +190,7 @@ def job(folder: Path, k: int) -> dict[str, float]:
     from spark_jobs.models.base import Fitted
     from spark_jobs.scoring import map_lists
 
-    data, spark = load(folder), session(folder)
+    data, spark = load(folder), local_spark(folder, memory="4g")
     fitted, seen = Fitted("als", *data[:2]), Seen(*data[2:])
 
     def to_rows(users: np.ndarray, items: np.ndarray, scores: np.ndarray) -> pa.RecordBatch:
@@ -206,24 +207,6 @@ def job(folder: Path, k: int) -> dict[str, float]:
         cold_s, _ = timed(run)
         warm_s, _ = timed(run)
     return {"job_cold_s": cold_s, "job_s": warm_s, "peak_rss_mb": peak.rss_mb}
-
-
-def session(folder: Path) -> Any:
-    """A local Spark with all cores."""
-    from marquee.java import java_home
-
-    os.environ["JAVA_HOME"] = str(java_home(folder / "java"))
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    os.environ["PYSPARK_SUBMIT_ARGS"] = (
-        "--master local[*] --driver-memory 4g --conf spark.ui.enabled=false --conf spark.driver.maxResultSize=4g "
-        f"--conf spark.local.dir={folder} pyspark-shell"
-    )
-    from spark_jobs.session import session
-
-    spark = session("benchmark of top-K")
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
 
 
 SIDES: dict[str, Callable[[Path, int], dict[str, float]]] = {

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 FLOOR = {"name": "popular", "model": "popular", "params": {}}
+
+
+def is_floor(candidate: Mapping[str, Any]) -> bool:
+    """Whether a candidate's model is the popularity floor."""
+    return bool(candidate["model"] == FLOOR["model"])
 
 
 def configured(

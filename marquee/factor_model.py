@@ -53,7 +53,7 @@ class Recommender:
         seen_items: int64, columns of the items that each user rated, row after row (CSR).
         problem: what the factors minimize, for fold-in: `implicit`, `regularization`, `alpha`, `unobserved_weight`,
             `regularization_exponent` (None: ratings of the user); empty where the model can fold in nobody.
-        gram: float64 (rank, rank), products of the items' factors; None for "popular".
+        gram: float64 (rank, rank), products of the items' factors; without rows for "popular".
         longest: the largest norm of an item's factors.
     """
 
@@ -67,7 +67,7 @@ class Recommender:
     seen_indptr: Ints
     seen_items: Ints
     problem: dict[str, Any]
-    gram: Floats | None
+    gram: Floats
     longest: float
 
 
@@ -105,7 +105,7 @@ def read_folder(folder: Path) -> Recommender:
         seen_indptr=np.load(folder / "seen_indptr.npy"),
         seen_items=column_of[np.load(folder / "seen_indices.npy")],
         problem=about.get("problem") or {},
-        gram=None if item_factors is None else _gram(item_factors),
+        gram=np.zeros((0, 0)) if item_factors is None else _gram(item_factors),
         longest=0.0 if item_factors is None else float(_norms(item_factors).max(initial=0.0)),
     )
 
@@ -154,7 +154,7 @@ def answer(
     is_known = (index >= 0) & ~has_history
     known = _known_lists(model, index[is_known], k)
     columns, values = _histories(model, histories, ratings)
-    can_fold_in = model.gram is not None and bool(model.problem)
+    can_fold_in = model.item_factors is not None and bool(model.problem)
     is_folded = has_history & np.array([can_fold_in and len(own) > 0 for own in columns], bool)
     folded = _folded_lists(model, [columns[row] for row in np.flatnonzero(is_folded)],
                            [values[row] for row in np.flatnonzero(is_folded)], k)  # fmt: skip
@@ -195,10 +195,8 @@ def fold_in(model: Recommender, columns: Ints, values: Floats) -> Floats32:
     Returns:
         float32 (rank,); zeros where nothing is above 0 and feedback is implicit.
     """
-    if model.item_factors is None or model.gram is None:
-        raise ValueError(f"the model of source {model.source!r} has no factors")
     problem = model.problem
-    Y = model.item_factors[columns].astype(np.float64)
+    Y = _item_factors(model)[columns].astype(np.float64)
     rank, exponent = Y.shape[1], problem["regularization_exponent"]
     if problem["implicit"]:
         w0, n = problem["unobserved_weight"], int((values > 0).sum())
@@ -238,25 +236,20 @@ def _histories(
 
 
 def _folded_lists(model: Recommender, columns: list[Ints], values: list[Floats], k: int) -> Lists:
-    done = [_no_lists()]
-    for start, stop in _blocks(len(columns), len(model.items)):
-        U = np.stack([fold_in(model, *own) for own in zip(columns[start:stop], values[start:stop], strict=True)])
-        if model.item_factors is None:
-            raise ValueError(f"the model of source {model.source!r} has no factors")
-        block = _best(U, model.item_factors, model.longest, _cells_of(columns[start:stop]), k)
-        done.append(Lists(block.rows + start, block.items, block.scores, block.positions))
-    return _joined(done)
+    def block(at: slice) -> Lists:
+        U = np.stack([fold_in(model, *own) for own in zip(columns[at], values[at], strict=True)])
+        return _best(U, _item_factors(model), model.longest, _cells_of(columns[at]), k)
+
+    return _by_block(model, len(columns), block)
 
 
 def _popular_without(model: Recommender, columns: list[Ints], k: int) -> Lists:
-    """The most rated items for each row, without the row's own."""
-    done = [_no_lists()]
-    for start, stop in _blocks(len(columns), len(model.items)):
-        scores = np.tile(model.n_ratings, (stop - start, 1))
-        scores[_cells_of(columns[start:stop])] = -np.inf
-        block = _first(scores, k)
-        done.append(Lists(block.rows + start, block.items, block.scores, block.positions))
-    return _joined(done)
+    """The most rated items for each row, without the row's own: all are found once, however many rows there are."""
+    best = _first(model.n_ratings[np.newaxis, :], k + max(map(len, columns), default=0)).items
+    lists = [best[~np.isin(best, own)][:k] for own in columns]
+    rows, items = _cells_of(lists)
+    positions = [np.arange(1, len(own) + 1) for own in lists]
+    return Lists(rows, items, model.n_ratings[items], np.concatenate([np.empty(0, np.int64), *positions]))
 
 
 def _cells_of(columns: list[Ints]) -> tuple[Ints, Ints]:
@@ -278,26 +271,32 @@ def _gram(factors: Floats32) -> Floats:
 
 
 def _known_lists(model: Recommender, users: Ints, k: int) -> Lists:
-    """Lists of users by their index, int64 of shape (n,), block by block."""
-    compute: Callable[[Recommender, Ints, int], Lists] = _popular_block if model.item_factors is None else _factor_block
-    done = [_no_lists()]
-    for start, stop in _blocks(len(users), len(model.items)):
-        block = compute(model, users[start:stop], k)
-        done.append(Lists(block.rows + start, block.items, block.scores, block.positions))
-    return _joined(done)
+    """Lists of users by their index, int64 of shape (n,)."""
+
+    def block(at: slice) -> Lists:
+        seen = _seen_cells(model, users[at])
+        if model.user_factors is None:
+            scores = np.tile(model.n_ratings, (len(users[at]), 1))
+            scores[seen] = -np.inf
+            return _first(scores, k)
+        return _best(np.asarray(model.user_factors[users[at]]), _item_factors(model), model.longest, seen, k)
+
+    return _by_block(model, len(users), block)
 
 
-def _popular_block(model: Recommender, users: Ints, k: int) -> Lists:
-    scores = np.tile(model.n_ratings, (len(users), 1))
-    scores[_seen_cells(model, users)] = -np.inf
-    return _first(scores, k)
-
-
-def _factor_block(model: Recommender, users: Ints, k: int) -> Lists:
-    if model.user_factors is None or model.item_factors is None:
+def _item_factors(model: Recommender) -> Floats32:
+    if model.item_factors is None:
         raise ValueError(f"the model of source {model.source!r} has no factors")
-    U = np.asarray(model.user_factors[users])
-    return _best(U, model.item_factors, model.longest, _seen_cells(model, users), k)
+    return model.item_factors
+
+
+def _by_block(model: Recommender, n: int, block: Callable[[slice], Lists]) -> Lists:
+    """The lists of n rows, made block by block: as many rows as their scores may take."""
+    done = [_no_lists()]
+    for start, stop in _blocks(n, len(model.items)):
+        lists = block(slice(start, stop))
+        done.append(Lists(lists.rows + start, lists.items, lists.scores, lists.positions))
+    return _joined(done)
 
 
 def _best(U: Floats32, V: Floats32, longest: float, seen: tuple[Ints, Ints], k: int) -> Lists:

@@ -9,7 +9,6 @@ from typing import Any
 
 FLOOR = "floor_"
 SNAPSHOT_TAG = "marquee.snapshot"
-SEGMENTS = ("light", "medium", "heavy")
 
 
 def beside_floor(metrics: Mapping[str, float]) -> list[tuple[str, float, float | None]]:
@@ -82,11 +81,13 @@ def _interval(metrics: Mapping[str, float], name: str) -> str:
 
 def _slices(metrics: Mapping[str, float]) -> str:
     """nDCG by segment of users, and what unknown users get."""
+    from marquee.metrics.segments import USER_SEGMENTS
+
     known = finite(metrics)
     found = [
         (segment, name, value)
         for name, value in sorted(known.items())
-        for segment in SEGMENTS
+        for segment in USER_SEGMENTS
         if name.startswith("ndcg_at_") and name.endswith(f"_{segment}")
     ]
     lines = [f"- {segment} users: {name.removesuffix('_' + segment)} {value:.4f}" for segment, name, value in found]

@@ -204,8 +204,7 @@ def log_tuning(
             metrics=[Metric(metric, found.value, now, 0)],
             params=[Param(name, value[:6000]) for name, value in plain.items()],
         )
-        for file, figure in found.pictures.items():
-            client.log_figure(run.info.run_id, figure, f"figures/{file}")
+        log_figures(run.info.run_id, found.pictures)
         client.set_terminated(run.info.run_id)
         return str(run.info.run_id)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import math
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -21,10 +20,12 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from marquee import __version__, lineage, plots, registry
+from marquee.candidates import is_floor
 from marquee.lake import evaluations
 from marquee.lake.objects import Lake
 from marquee.metrics import USER_SEGMENTS, Interval, intervals, mae, mark, rmse, summarize
 from marquee.metrics.cards import cards
+from marquee.model_cards import finite
 from marquee.recommender_files import RecommenderFiles
 from marquee.splits import Split, by_time, sizes
 from marquee.splits.base import known
@@ -73,7 +74,7 @@ def train_candidate(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]
     metrics = judged.metrics | {name: float(n) for name, n in counts.items()}
     metrics |= cold_figures(ratings, split, exam) | {"model_mb": size_mb(files)}
     # A figure that nobody has is left out: neither MLflow nor Airflow has a word for it.
-    metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    metrics = finite(metrics)
     about = {**snapshot, "split": split.about, "sizes": counts}
     evaluations.save(lake, key, judged.users)
     run_id = registry.log_candidate(
@@ -193,10 +194,6 @@ def learn_all(
 def key_of(candidate: dict[str, Any], snapshot: dict[str, Any]) -> str:
     """What the run is a function of, as a sha256: the candidate, the pinned data, the split, and our version."""
     return hashlib.sha256(json.dumps([candidate, snapshot, __version__], sort_keys=True).encode()).hexdigest()
-
-
-def is_floor(candidate: dict[str, Any]) -> bool:
-    return bool(candidate["model"] == "popular")
 
 
 def titles_of(catalogue: pa.Table, index: Index) -> pa.Array:

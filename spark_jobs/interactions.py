@@ -43,6 +43,11 @@ class Collected:
     rating: np.ndarray
     rated_at: np.ndarray
 
+    def where(self, is_in: np.ndarray) -> Collected:
+        """The ratings where `is_in` (bool of shape (n_ratings,)) is set, by the same indexes."""
+        columns = (self.user_index, self.item_index, self.rating, self.rated_at)
+        return Collected(self.index, *(column[is_in] for column in columns))
+
     def interactions(self, spark: SparkSession, is_in: np.ndarray | None = None) -> Interactions:
         """The ratings, or those where `is_in` (bool of shape (n_ratings,)) is set, as Spark takes them."""
         at = slice(None) if is_in is None else is_in

@@ -14,8 +14,6 @@ import sys
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from marquee import __version__, registry
 from marquee.lake.objects import Lake
 from marquee.splits import border, by_time
@@ -93,10 +91,8 @@ def tune(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]:
 
 
 def before(ratings: Collected, start: int) -> Collected:
-    """The ratings before an instant, by the same indexes."""
-    at = ratings.rated_at < start
-    columns = {name: getattr(ratings, name)[at] for name in ("user_index", "item_index", "rating", "rated_at")}
-    return Collected(ratings.index, *(np.ascontiguousarray(column) for column in columns.values()))
+    """The ratings before an instant."""
+    return ratings.where(ratings.rated_at < start)
 
 
 def candidate_of(params: dict[str, Any]) -> dict[str, Any]:

@@ -83,7 +83,6 @@ def _follow(client: AirflowClient, console: Console, dag_id: str, run_id: str) -
     if not run.is_success:
         raise MarqueeError(client.failure(run))
     console.print(f"{time.monotonic() - begin:7.1f} s  {dag_id} is done")
-    decision = client.xcom(dag_id, run_id, "gate")
-    if decision is not None:
-        show_decision(console, decision)
+    if any(task.task_id == "gate" for task in run.tasks):
+        show_decision(console, client.xcom(dag_id, run_id, "gate"))
     return run

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from marquee import registry
 from marquee.errors import TrainingError
-from marquee.gate.record import Recorded, changes_champion, record, seen
+from marquee.gate.record import changes_champion, record, seen
 from marquee.gate.told import compared
 from marquee.lake.objects import Lake
 
@@ -68,8 +68,8 @@ def enact(
     }
     made = record(lake, row, schema, seen=int(before["decisions_version"]))
     for run_id in filter(None, (decision["run_id"], decision["challenger_run_id"])):
-        registry.log_decision(run_id, {**decision, "outcome": made.row["action"], "said": made.row["reason"]})
-    if challenger and challenger != made.row["champion_version"]:
+        registry.log_decision(run_id, {**decision, "outcome": made["action"], "said": made["reason"]})
+    if challenger and challenger != made["champion_version"]:
         registry.set_alias(model, registry.CHALLENGER, challenger)
     return _followed(made, model)
 
@@ -132,12 +132,12 @@ def _registered(run_id: str, model: str, reason: str) -> str:
     return registry.register(run_id, model, description=reason) if run_id else ""
 
 
-def _followed(made: Recorded, model: str) -> dict[str, Any]:
+def _followed(made: dict[str, Any], model: str) -> dict[str, Any]:
     """Let the champion's alias follow the row; a champion is no challenger."""
-    is_changed = changes_champion(made.row["action"])
+    is_changed = changes_champion(made["action"])
     if is_changed:
-        champion = made.row["champion_version"]
+        champion = made["champion_version"]
         registry.set_alias(model, registry.CHAMPION, champion)
         if registry.alias(model, registry.CHALLENGER) == champion:
             registry.delete_alias(model, registry.CHALLENGER)
-    return {**made.row, "is_changed": is_changed}
+    return {**made, "is_changed": is_changed}

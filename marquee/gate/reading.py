@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from marquee.candidates import FLOOR
+from marquee.candidates import is_floor
 from marquee.errors import LakeError
 from marquee.gate.contenders import Contender, failed
 from marquee.lake import evaluations
@@ -29,8 +29,8 @@ def contenders(
     found = []
     for candidate in candidates:
         name = candidate["name"]
-        about = {
-            "is_floor": candidate["model"] == FLOOR["model"],
+        about: dict[str, Any] = {
+            "is_floor": is_floor(candidate),
             "is_champion": champion is not None and _same(candidate, champion),
         }
         result = by_name.get(name)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marquee.lake import tables
@@ -24,32 +23,22 @@ CHANGES = "marquee.changes_champion"
 ROW = "marquee.decision"
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """What became of a decision.
-
-    Attributes:
-        row: as it stands in the table.
-        is_late: whether another one changed the champion first.
-    """
-
-    row: dict[str, Any]
-    is_late: bool
-
-
 def seen(lake: Lake) -> int:
     """The newest version of the table, to be named by the decision that follows; -1 where there is none."""
     version = tables.current_version(lake, TABLE)
     return -1 if version is None else version
 
 
-def record(lake: Lake, row: Mapping[str, Any], schema: pa.Schema, *, seen: int) -> Recorded:
+def record(lake: Lake, row: Mapping[str, Any], schema: pa.Schema, *, seen: int) -> dict[str, Any]:
     """Add a decision.
 
     Args:
         row: by the table's contract; its `action` becomes "late", and its champion the one before, where it comes late.
         schema: of the table's contract.
         seen: the newest version of the table when the champion was read.
+
+    Returns:
+        The row as it stands in the table.
 
     Raises:
         LakeError: the store refuses.
@@ -72,7 +61,7 @@ def record(lake: Lake, row: Mapping[str, Any], schema: pa.Schema, *, seen: int) 
 
     # What the commit says of itself depends on what was planned, so it is looked up when it is made.
     tables.apply(lake, TABLE, schema, plan, _Metadata(left))
-    return Recorded(left[0], left[0]["action"] == "late")
+    return left[0]
 
 
 def changes_champion(action: str) -> bool:

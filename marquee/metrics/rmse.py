@@ -12,6 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from marquee.metrics.predictions import differences
+
 
 def rmse(true: ArrayLike, predicted: ArrayLike) -> float:
     """Root mean squared error.
@@ -27,7 +29,5 @@ def rmse(true: ArrayLike, predicted: ArrayLike) -> float:
     Raises:
         ValueError: the shapes differ.
     """
-    t, p = np.asarray(true, dtype=np.float64), np.asarray(predicted, dtype=np.float64)
-    if t.shape != p.shape or t.ndim != 1:
-        raise ValueError(f"true {t.shape} and predicted {p.shape} must be two vectors of one length.")
-    return float(np.sqrt(np.mean((t - p) ** 2))) if t.size else float("nan")
+    distance = differences(true, predicted)
+    return float(np.sqrt(np.mean(distance**2))) if distance.size else float("nan")

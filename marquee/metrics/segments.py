@@ -37,4 +37,4 @@ def item_segments(n_ratings: NDArray[np.integer]) -> NDArray[np.int8]:
     Args:
         n_ratings: (n_items,), ratings on the train side.
     """
-    return (is_tail(n_ratings, 0.5).astype(np.int8) + is_tail(n_ratings, 0.8).astype(np.int8)).astype(np.int8)
+    return (is_tail(n_ratings, 0.5).astype(np.int8) + is_tail(n_ratings).astype(np.int8)).astype(np.int8)
