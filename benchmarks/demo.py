@@ -101,10 +101,14 @@ def ingested_rows(settings: Settings) -> dict[str, int]:
 def released(settings: Settings) -> tuple[float, float, int]:
     """nDCG@10 of the published model, that of the floor, and the number of recommendations, by SQL."""
     with connect(settings.var / "serving") as connection:
-        row = connection.execute("SELECT value, floor FROM model WHERE metric = ?", [METRIC]).fetchone()
+        row = connection.execute(
+            "SELECT any_value(value) FILTER (is_champion), any_value(value) FILTER (is_floor) "
+            "FROM evaluation WHERE metric = ? HAVING count(*) > 0",
+            [METRIC],
+        ).fetchone()
         count = connection.execute("SELECT count(*) FROM recommendations").fetchone()
     if row is None or count is None:
-        raise SystemExit(f"The release has no {METRIC}: look at its table model.")
+        raise SystemExit(f"The release has no {METRIC}: look at its table evaluation.")
     return float(row[0]), float(row[1]), int(count[0])
 
 

@@ -1,7 +1,8 @@
 """The contract of every table: columns, types, grain, keys, ranges. Everything else is derived from here.
 
 Types are those that all rooms share: `string`, `long` (64 bit), `double`, `timestamp` (UTC, microseconds), and
-`strings` (a list of strings) and `boolean`. `docs/data-contract.md` is made from this file.
+`strings` (a list of strings), `boolean` and `reasons` (a list of records item_id string, title string, share double).
+`docs/data-contract.md` is made from this file.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from typing import Literal
 from marquee.reasons import MAX_ID_LENGTH as MAX_ID_LENGTH
 from marquee.reasons import REASONS as REASONS
 
-Type = Literal["string", "long", "double", "timestamp", "strings", "boolean"]
+Type = Literal["string", "long", "double", "timestamp", "strings", "boolean", "reasons"]
 
 Severity = Literal["fatal", "warning"]
 
 #: Share of the ratings read that may break a rule before a batch is refused; a run may set another.
 MAX_QUARANTINED = 0.01
 SOURCES = ("als", "popular")
+#: As `marquee.metrics.segments` has them, which takes long to import.
+USER_SEGMENTS = ("light", "medium", "heavy")
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ SOURCE_SHA256 = Column(
 SOURCE_FILE = Column("source_file", "string", "file of that batch", min_length=1)
 SOURCE_LINE = Column("source_line", "long", "line of that file, the first is 1", minimum=1)
 TITLE = Column("title", "string", "the item's title; the item's id where the source has none", min_length=1)
+POSITION = Column("position", "long", "place in the list, the first is 1", minimum=1)
 MODEL_NAME = Column("model_name", "string", "the registered model in MLflow")
 MODEL_VERSION = Column("model_version", "string", "its version")
 MLFLOW_RUN_ID = Column("mlflow_run_id", "string", "the MLflow run that trained it")
@@ -254,41 +258,101 @@ RECOMMENDATIONS = Table(
     key=("user_id", "position"),
     columns=(
         USER_ID,
-        Column("position", "long", "place in the list, the first is 1", minimum=1),
+        POSITION,
         ITEM_ID,
         TITLE,
         Column("score", "double", "the model's score; falls along the list, comparable within one list only"),
         Column("source", "string", "what made the row: als or popular", allowed=SOURCES),
+        Column(
+            "because",
+            "reasons",
+            "up to three items that the user has rated, with their share of the score (a part of 1), highest first; "
+            "empty where the source is popular",
+        ),
     ),
     also_unique=(("user_id", "item_id"),),
 )
 
-POPULAR_ITEMS = Table(
-    name="popular_items",
-    grain="an item at a position of the list for users the model does not know",
-    key=("position",),
+SIMILAR_ITEMS = Table(
+    name="similar_items",
+    grain="an item at a position of another item's list",
+    key=("item_id", "position"),
     columns=(
-        Column("position", "long", "place in the list, the first is 1", minimum=1),
         ITEM_ID,
-        TITLE,
-        Column("n_ratings", "long", "ratings of the item in the data", minimum=0),
+        POSITION,
+        Column("similar_item_id", "string", "an item that the same people like", min_length=1),
+        Column("title", "string", "title of the similar item", min_length=1),
+        Column("similarity", "double", "cosine of the two items' factors; falls along the list", maximum=1.001),
     ),
-    also_unique=(("item_id",),),
+    also_unique=(("item_id", "similar_item_id"),),
+    min_rows=0,
 )
 
-MODEL = Table(
-    name="model",
-    grain="a metric of the model, beside the popularity floor",
-    key=("metric",),
+POPULAR_ITEMS = Table(
+    name="popular_items",
+    grain="an item at a position of a list of most rated items",
+    key=("scope", "position"),
     columns=(
-        MODEL_NAME,
-        MODEL_VERSION,
-        MLFLOW_RUN_ID,
-        Column("source", "string", "what made the rows: als or popular", allowed=SOURCES),
-        Column("rank", "long", "number of factors; null for a model without", is_nullable=True, minimum=1),
-        Column("metric", "string", "name of the metric, as ndcg_at_10"),
-        Column("value", "double", "the model's value on the test side of the split"),
-        Column("floor", "double", "the popularity floor's value on the same; null where it has none", is_nullable=True),
+        Column("scope", "string", "overall, genre:NAME, or recent (the latest tenth of the ratings)"),
+        POSITION,
+        ITEM_ID,
+        TITLE,
+        Column("n_ratings", "long", "ratings of the item within the scope", minimum=0),
+    ),
+    also_unique=(("scope", "item_id"),),
+)
+
+USERS = Table(
+    name="users",
+    grain="a user of the data",
+    key=("user_id",),
+    columns=(
+        USER_ID,
+        Column("n_ratings", "long", "items that the user has rated", minimum=0),
+        Column("segment", "string", "third of the users by n_ratings", allowed=USER_SEGMENTS),
+        Column(
+            "is_cold",
+            "boolean",
+            "whether the model has nothing to tell the user by: the list is the popular one",
+        ),
+    ),
+)
+
+CLUSTERS = Table(
+    name="clusters",
+    grain="an item or a user, and the cluster it is in",
+    key=("kind", "id"),
+    columns=(
+        Column("kind", "string", "what it is: item or user", allowed=("item", "user")),
+        Column("id", "string", "its item_id or user_id", min_length=1, max_length=MAX_ID_LENGTH),
+        Column("cluster", "long", "number of the cluster within its kind, the largest is 1", minimum=1),
+        Column("name", "string", "genres that the cluster has more of than all have; else cluster and its number"),
+        Column("x", "double", "place on a map of all items and users, from left to right"),
+        Column("y", "double", "place on that map, from bottom to top"),
+    ),
+    min_rows=0,
+)
+
+MODEL_CARD = Table(
+    name="model_card",
+    grain="the model's page",
+    key=("model_name",),
+    columns=(MODEL_NAME, MODEL_VERSION, Column("card", "string", "the version's page in MLflow, as Markdown")),
+)
+
+EVALUATION = Table(
+    name="evaluation",
+    grain="a metric of a candidate of the training that the model comes from",
+    key=("candidate", "metric"),
+    columns=(
+        Column("candidate", "string", "name of the candidate", min_length=1),
+        Column("mlflow_run_id", "string", "its MLflow run; empty for a floor that was computed beside the model alone"),
+        Column("metric", "string", "name of the metric, as ndcg_at_10", min_length=1),
+        Column("value", "double", "its value on the test side of the split"),
+        Column("low", "double", "low end of its 95 % interval over users; null where it has none", is_nullable=True),
+        Column("high", "double", "high end of that interval; null where it has none", is_nullable=True),
+        Column("is_champion", "boolean", "whether this release is made by this candidate"),
+        Column("is_floor", "boolean", "whether it is popularity, the floor"),
     ),
 )
 
@@ -299,6 +363,9 @@ RELEASE = Table(
     columns=(
         Column("release_id", "string", "the release, as its file is named"),
         Column("created_at", "timestamp", "when it was asked for, UTC"),
+        Column(
+            "trained_at", "timestamp", "when the model's run in MLflow ended, UTC; null if unknown", is_nullable=True
+        ),
         MODEL_NAME,
         MODEL_VERSION,
         MLFLOW_RUN_ID,
@@ -314,6 +381,7 @@ RELEASE = Table(
         Column("n_users", "long", "users with a list", minimum=1),
         Column("n_items", "long", "items of the catalogue", minimum=1),
         Column("marquee_version", "string", "version of the program that published it"),
+        Column("code_sha256", "string", "sha256 of that program's files"),
     ),
 )
 
@@ -344,6 +412,40 @@ DECISIONS = Table(
     ),
 )
 
+RELEASES = Table(
+    name="releases",
+    grain="an action on a release: the ledger that link and alias follow",
+    key=("sequence",),
+    columns=(
+        Column("sequence", "long", "place in the order of the actions, the first is 1", minimum=1),
+        Column("action_id", "string", "the Airflow run or the command that did it", min_length=1),
+        Column(
+            "action",
+            "string",
+            "what was done; allow lets a version be published again that was rolled back",
+            allowed=("publish", "rollback", "pin", "unpin", "remove", "allow"),
+        ),
+        Column("release_id", "string", "the release; after publish and rollback it is current; empty for allow"),
+        MODEL_NAME,
+        MODEL_VERSION,
+        Column("who", "string", "the person, schedule or retention", min_length=1),
+        Column("why", "string", "in words; may be empty but for rollback and allow"),
+        Column("at", "timestamp", "when it was asked for, UTC"),
+        Column("previous_release_id", "string", "release that was current before; empty where there was none"),
+        Column("fence", "long", "number of the lease that it was done under; never falls", minimum=1),
+        Column(
+            "decisions_version",
+            "long",
+            "version of the table decisions that was newest then: a later one may set another champion; -1: none",
+            minimum=-1,
+        ),
+        Column(
+            "jaccard", "double", "mean Jaccard of its lists with the previous release's", is_nullable=True, minimum=0
+        ),
+        Column("rbo", "double", "mean rank-biased overlap of the same, p = 0.9", is_nullable=True, minimum=0),
+    ),
+)
+
 TABLES = {
     table.name: table
     for table in (
@@ -353,9 +455,14 @@ TABLES = {
         QUARANTINE,
         DATA_QUALITY,
         DECISIONS,
+        RELEASES,
         RECOMMENDATIONS,
+        SIMILAR_ITEMS,
         POPULAR_ITEMS,
-        MODEL,
+        USERS,
+        CLUSTERS,
+        MODEL_CARD,
+        EVALUATION,
         RELEASE,
     )
 }

@@ -17,7 +17,7 @@ from marquee.releases import PUBLISHED
 TEMPLATES = Path(__file__).parent / "templates"
 #: Tables that are validated, and those that lie in the lake.
 VALIDATED = ("ratings", "items", "splits", "quarantine", "recommendations")
-LAKE = (*VALIDATED, "data_quality")
+LAKE = (*VALIDATED, "data_quality", "decisions", "releases")
 #: More values than these are not listed.
 MAX_VALUES = 5
 

@@ -13,6 +13,7 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "strings": pa.list_(pa.string()),
     "boolean": pa.bool_(),
+    "reasons": pa.list_(pa.struct([("item_id", pa.string()), ("title", pa.string()), ("share", pa.float64())])),
 }
 SPARK_TYPES: dict[Type, str] = {
     "string": "string",
@@ -21,6 +22,7 @@ SPARK_TYPES: dict[Type, str] = {
     "timestamp": "timestamp",
     "strings": "array<string>",
     "boolean": "boolean",
+    "reasons": "array<struct<item_id: string, title: string, share: double>>",
 }
 # DuckDB's own spelling, as its catalogue tells it; times are UTC.
 DUCKDB_TYPES: dict[Type, str] = {
@@ -30,6 +32,7 @@ DUCKDB_TYPES: dict[Type, str] = {
     "timestamp": "TIMESTAMP",
     "strings": "VARCHAR[]",
     "boolean": "BOOLEAN",
+    "reasons": 'STRUCT(item_id VARCHAR, title VARCHAR, "share" DOUBLE)[]',
 }
 
 
@@ -44,6 +47,6 @@ def spark_ddl(table: Table, columns: list[str] | None = None) -> str:
 
 
 def duckdb_ddl(table: Table) -> str:
-    """The columns of a `CREATE TABLE` in DuckDB: `user_id VARCHAR NOT NULL, ...`."""
+    """The columns of a `CREATE TABLE` in DuckDB: `"user_id" VARCHAR NOT NULL, ...`."""
     columns = ((column.name, DUCKDB_TYPES[column.type], column.is_nullable) for column in table.columns)
-    return ", ".join(f"{name} {kind}{'' if is_nullable else ' NOT NULL'}" for name, kind, is_nullable in columns)
+    return ", ".join(f'"{name}" {kind}{"" if is_nullable else " NOT NULL"}' for name, kind, is_nullable in columns)

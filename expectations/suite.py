@@ -26,6 +26,7 @@ PANDAS_TYPES: dict[Type, str] = {
     "timestamp": "Timestamp",
     "strings": "list",
     "boolean": "bool",
+    "reasons": "list",
 }
 #: The number of rows, which is known without a question.
 N_ROWS = "n_rows"

@@ -36,6 +36,7 @@ TYPES: dict[Type, tuple[Callable[[pa.DataType], bool], ...]] = {
     "timestamp": (pa.types.is_timestamp,),
     "strings": (pa.types.is_list, pa.types.is_large_list),
     "boolean": (pa.types.is_boolean,),
+    "reasons": (pa.types.is_list, pa.types.is_large_list),
 }
 #: All rows of a part, without their list.
 EVERYTHING = np.arange(0)

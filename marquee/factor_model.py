@@ -113,7 +113,8 @@ def read_folder(folder: Path) -> Recommender:
 def recommend(model: Recommender, user_ids: npt.NDArray[np.object_], k: int) -> pd.DataFrame:
     """The k best items that each user has not rated, best first; equal scores by item id.
 
-    A user whom the model does not know gets the items with most ratings, with source "popular". A user who has rated
+    A user whom the model does not know, or has nothing to tell by (factors of zeros: no rating above 0), gets the items
+    with most ratings, with source "popular". A user who has rated
     all but a few items gets these few.
 
     Args:
@@ -151,9 +152,13 @@ def answer(
     """
     has_history = np.array([history is not None for history in histories], bool)
     index = model.users.get_indexer(pd.Index(user_ids))
-    is_known = (index >= 0) & ~has_history
+    is_cold = (index >= 0) & ~has_history
+    is_cold[is_cold] = _is_cold(model, index[is_cold])
+    is_known = (index >= 0) & ~has_history & ~is_cold
     known = _known_lists(model, index[is_known], k)
     columns, values = _histories(model, histories, ratings)
+    for row in np.flatnonzero(is_cold):
+        columns[row] = model.seen_items[model.seen_indptr[index[row]] : model.seen_indptr[index[row] + 1]]
     can_fold_in = model.item_factors is not None and bool(model.problem)
     is_folded = has_history & np.array([can_fold_in and len(own) > 0 for own in columns], bool)
     folded = _folded_lists(model, [columns[row] for row in np.flatnonzero(is_folded)],
@@ -177,6 +182,13 @@ def answer(
             "source": source[order],
         }
     )
+
+
+def _is_cold(model: Recommender, users: Ints) -> npt.NDArray[np.bool_]:
+    """Whether the model has no factors of a known user but zeros, by index; nobody is cold to "popular"."""
+    if model.user_factors is None:
+        return np.zeros(len(users), bool)
+    return np.asarray(~np.asarray(model.user_factors[users]).any(axis=1))
 
 
 def fold_in(model: Recommender, columns: Ints, values: Floats) -> Floats32:

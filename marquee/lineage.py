@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from marquee import __version__, registry
@@ -11,6 +13,8 @@ from marquee.errors import RegistryError
 
 SNAPSHOT_TAG = "marquee.snapshot"
 TRAIN_RUN_TAG = "airflow.run_id"
+#: What a release is made by, beside this package.
+ROOMS = ("marquee", "expectations", "spark_jobs", "plugins", "dags")
 
 
 def of_model(*, model: str, version: str | None, k: int) -> dict[str, Any]:
@@ -23,7 +27,7 @@ def of_model(*, model: str, version: str | None, k: int) -> dict[str, Any]:
     Returns:
         `release_id` (a function of the rest but for the Airflow run: the same content has the same id), `model_name`,
         `model_version`, `mlflow_run_id`, `k`, `ratings_version`, `items_version`, `batches`, `raw_sha256`,
-        `ingest_run_ids`, `train_run_id` and `marquee_version`.
+        `ingest_run_ids`, `train_run_id`, `trained_at` (ISO 8601, or None), `marquee_version` and `code_sha256`.
 
     Raises:
         RegistryError: there is no such version or no champion yet, or its run does not say what it was trained on.
@@ -48,6 +52,7 @@ def of_model(*, model: str, version: str | None, k: int) -> dict[str, Any]:
         "batches": list(snapshot["batches"]),
         "raw_sha256": list(snapshot["raw_sha256"]),
         "marquee_version": __version__,
+        "code_sha256": code_sha256(),
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return {
@@ -55,4 +60,17 @@ def of_model(*, model: str, version: str | None, k: int) -> dict[str, Any]:
         **content,
         "ingest_run_ids": list(snapshot["ingest_run_ids"]),
         "train_run_id": run.tags.get(TRAIN_RUN_TAG, ""),
+        "trained_at": run.ended_at.isoformat() if run.ended_at else None,
     }
+
+
+@cache
+def code_sha256() -> str:
+    """sha256 of the program's Python and SQL files, with their names: two versions of the program differ in it."""
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    files = (path for room in ROOMS for kind in ("*.py", "*.sql") for path in (root / room).rglob(kind))
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

@@ -47,20 +47,20 @@ def metrics_by_k(metrics: Mapping[str, Mapping[str, Sequence[float]]], ks: Seque
                 raise ValueError(f"{metric} of {model} has {len(line)} values for {len(ks)} ks.")
     n_columns = min(3, len(panels))
     n_rows = math.ceil(len(panels) / n_columns)
-    figure = _figure(width=3.6 * n_columns, height=2.7 * n_rows + 0.5)
+    figure = figure_of(width=3.6 * n_columns, height=2.7 * n_rows + 0.5)
     grid = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
     for axes, metric in zip(grid, panels, strict=False):
         for number, (model, values) in enumerate(metrics.items()):
             if metric in values:
-                axes.plot(ks, values[metric], label=model, markersize=5, linewidth=1.8, **_look(number))
+                axes.plot(ks, values[metric], label=model, markersize=5, linewidth=1.8, **look(number))
         axes.set_title(NAMES.get(metric, metric.replace("_", " ")), loc="left", fontsize=11)
         axes.set_xlabel("k, length of the list")
         axes.set_xticks(list(ks))
         axes.set_ylim(bottom=0.0)
-        _calm(axes)
+        calm(axes)
     for axes in grid[len(panels) :]:
         axes.remove()
-    _legend(figure, grid[: len(panels)])
+    legend(figure, grid[: len(panels)])
     return figure
 
 
@@ -72,19 +72,19 @@ def panel_of_lines(panels: Sequence[tuple[str, Sequence[float], Mapping[str, Seq
     """
     if not panels or not any(len(xs) for _, xs, _ in panels):
         raise ValueError("There is no panel, or no value, to draw.")
-    figure = _figure(width=3.8 * len(panels), height=3.6)
+    figure = figure_of(width=3.8 * len(panels), height=3.6)
     grid = list(figure.subplots(1, len(panels), squeeze=False, sharey=True).flat)
     for axes, (label, xs, lines) in zip(grid, panels, strict=True):
         for number, (name, values) in enumerate(lines.items()):
-            axes.plot(xs, values, label=name, markersize=5, linewidth=1.8, **_look(number))
+            axes.plot(xs, values, label=name, markersize=5, linewidth=1.8, **look(number))
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xticks(list(xs), [f"{x:,g}" if x < 1e5 else f"{x / 1e6:g} M" for x in xs])
         axes.minorticks_off()
         axes.set_xlabel(label)
-        _calm(axes)
+        calm(axes)
     grid[0].set_ylabel(y)
-    _legend(figure, grid)
+    legend(figure, grid)
     return figure
 
 
@@ -116,24 +116,24 @@ def lists_by_popularity(recommended: Mapping[str, NDArray[np.integer]], n_rating
     # Stable: items of equal popularity keep their order, so that the same numbers make the same picture.
     by_popularity = np.argsort(-n_ratings.astype(np.int64), kind="stable")
     rank = np.arange(1, n_items + 1)
-    figure = _figure(width=10.0, height=4.2)
+    figure = figure_of(width=10.0, height=4.2)
     left, right = figure.subplots(1, 2)
     right.plot(rank, _cumulative(n_ratings[by_popularity]), color=GREY, linewidth=1.4, linestyle="--", label="ratings")
     for number, (model, counts) in enumerate(recommended.items()):
         in_order = counts[by_popularity]
         is_listed = in_order > 0
-        look = _look(number)
+        own = look(number)
         left.scatter(
             rank[is_listed],
             in_order[is_listed],
             s=14,
             alpha=0.6,
             linewidths=0,
-            color=look["color"],
-            marker=look["marker"],
+            color=own["color"],
+            marker=own["marker"],
         )
         # A line of all items is drawn without markers; the legend, which serves both panels, has them.
-        right.plot(rank, _cumulative(in_order), label=model, linewidth=1.8, markevery=[], **look)
+        right.plot(rank, _cumulative(in_order), label=model, linewidth=1.8, markevery=[], **own)
     left.set_title("lists that an item is in", loc="left", fontsize=11)
     left.set_yscale("log")
     left.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
@@ -145,8 +145,8 @@ def lists_by_popularity(recommended: Mapping[str, NDArray[np.integer]], n_rating
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.set_xlim(0.9, max(n_items * 1.1, 2.0))
         axes.set_xlabel("item, by popularity (1 is the most rated)")
-        _calm(axes)
-    _legend(figure, [right])
+        calm(axes)
+    legend(figure, [right])
     return figure
 
 
@@ -162,7 +162,7 @@ def with_intervals(values: Mapping[str, tuple[float, float, float]], x: str) -> 
     """
     if not values:
         raise ValueError("There is no model to draw.")
-    figure = _figure(width=8.0, height=1.4 + 0.42 * len(values))
+    figure = figure_of(width=8.0, height=1.4 + 0.42 * len(values))
     axes = figure.subplots()
     for row, (_, (value, low, high)) in enumerate(values.items()):
         color = COLORS[row % len(COLORS)]
@@ -172,7 +172,7 @@ def with_intervals(values: Mapping[str, tuple[float, float, float]], x: str) -> 
     axes.set_yticks(range(len(values)), list(values))
     axes.set_ylim(-0.6, len(values) - 0.3)
     axes.set_xlabel(f"{x}, 95 % interval over users")
-    _calm(axes)
+    calm(axes)
     return figure
 
 
@@ -189,18 +189,18 @@ def by_group(values: Mapping[str, Sequence[tuple[float, float, float]]], groups:
     """
     if not values or not groups:
         raise ValueError("There is no model, or no group, to draw.")
-    figure = _figure(width=2.0 + 2.4 * len(groups), height=3.8)
+    figure = figure_of(width=2.0 + 2.4 * len(groups), height=3.8)
     axes = figure.subplots()
     for number, (model, points) in enumerate(values.items()):
         at = np.arange(len(groups)) + (number - (len(values) - 1) / 2) * 0.7 / len(values)
         value, low, high = np.array(points, float).T
         axes.vlines(at, low, high, color=COLORS[number % len(COLORS)], linewidth=2.0)
-        axes.plot(at, value, linestyle="none", markersize=6, label=model, **_look(number))
+        axes.plot(at, value, linestyle="none", markersize=6, label=model, **look(number))
     axes.set_xticks(range(len(groups)), list(groups))
     axes.set_ylabel(y)
     axes.set_ylim(bottom=0.0)
-    _calm(axes)
-    _legend(figure, [axes])
+    calm(axes)
+    legend(figure, [axes])
     return figure
 
 
@@ -212,21 +212,22 @@ def against(points: Mapping[str, tuple[float, float]], x: str, y: str) -> Figure
     """
     if not points:
         raise ValueError("There is no model to draw.")
-    figure = _figure(width=6.0, height=4.2)
+    figure = figure_of(width=6.0, height=4.2)
     axes = figure.subplots()
     for number, (model, (at, height)) in enumerate(points.items()):
-        axes.plot([at], [height], linestyle="none", markersize=9, label=model, **_look(number))
+        axes.plot([at], [height], linestyle="none", markersize=9, label=model, **look(number))
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.margins(0.12)
     axes.set_xlim(left=0.0)
     axes.set_ylim(bottom=0.0)
-    _calm(axes)
-    _legend(figure, [axes])
+    calm(axes)
+    legend(figure, [axes])
     return figure
 
 
-def _figure(*, width: float, height: float) -> Figure:
+def figure_of(*, width: float, height: float) -> Figure:
+    """An empty figure, without pyplot; width and height in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -235,7 +236,7 @@ def _figure(*, width: float, height: float) -> Figure:
     return figure
 
 
-def _look(number: int) -> dict[str, Any]:
+def look(number: int) -> dict[str, Any]:
     return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
@@ -244,13 +245,13 @@ def _cumulative(counts: NDArray[np.integer]) -> NDArray[np.float64]:
     return counts.cumsum() / total if total else np.zeros(counts.size)
 
 
-def _calm(axes: Axes) -> None:
+def calm(axes: Axes) -> None:
     axes.grid(visible=True, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _legend(figure: Figure, panels: Sequence[Axes]) -> None:
+def legend(figure: Figure, panels: Sequence[Axes]) -> None:
     """One legend for all panels, each label once."""
     entries = {label: line for axes in panels for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(

@@ -2,11 +2,12 @@
 
     model.json           {"source": "als", "rank": 32, "n_users": 610, "n_items": 9724, "problem": {...}}
     users.parquet        user_id, in index order
-    items.parquet        item_id, title, n_ratings, in index order
+    items.parquet        item_id, title, n_ratings, n_recent, in index order
     user_factors.npy     float32 (n_users, rank)     }  not there for "popular"
     item_factors.npy     float32 (n_items, rank)     }
     seen_indptr.npy      int64 (n_users + 1,)        }  CSR: user u rated the items
     seen_indices.npy     int32 (n_seen,)             }  seen_indices[seen_indptr[u]:seen_indptr[u + 1]]
+    seen_ratings.npy     float32 (n_seen,)           }  with these ratings (not there in models of earlier versions)
 
 `marquee.factor_model` reads the same folder without this project.
 """
@@ -44,6 +45,9 @@ class RecommenderFiles:
         source: what a published row says it came from: "als" or "popular".
         problem: what the factors minimize, by which new users are folded in: `implicit`, `regularization`, `alpha`,
             `unobserved_weight`, `regularization_exponent` (or None); None where a model can fold in nobody.
+        seen_ratings: float32, the ratings of `seen_indices`, by which scores are explained; None where they are not
+            known, as in models of earlier versions.
+        n_recent: int64, shape (n_items,), those of `n_ratings` that are among the latest; None where it is not known.
 
     Raises:
         TrainingError: shapes that don't fit together, ids that come twice, factors that are no numbers.
@@ -59,6 +63,8 @@ class RecommenderFiles:
     seen_indices: npt.NDArray[np.int32]
     source: str
     problem: dict[str, Any] | None = None
+    seen_ratings: npt.NDArray[np.float32] | None = None
+    n_recent: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         wrong = _first_wrong(self)
@@ -69,6 +75,15 @@ class RecommenderFiles:
     def rank(self) -> int:
         """Number of factors; 0 for "popular"."""
         return 0 if self.item_factors is None else int(self.item_factors.shape[1])
+
+    @property
+    def is_cold(self) -> npt.NDArray[np.bool_]:
+        """bool (n_users,): whether the model has nothing to tell a user by (no factors but zeros): popular items."""
+        import numpy as np
+
+        if self.user_factors is None:
+            return np.ones(len(self.user_ids), bool)
+        return np.asarray(~self.user_factors.any(axis=1))
 
     def save(self, folder: Path) -> None:
         """Write the files into the folder, `model.json` last."""
@@ -82,6 +97,8 @@ class RecommenderFiles:
             {"item_id": self.item_ids, "title": self.titles, "n_ratings": self.n_ratings},
             schema=pa.schema([("item_id", pa.string()), ("title", pa.string()), ("n_ratings", pa.int64())]),
         )
+        if self.n_recent is not None:
+            items = items.append_column("n_recent", pa.array(self.n_recent, pa.int64()))
         pq.write_table(users, folder / "users.parquet", compression="zstd")
         pq.write_table(items, folder / "items.parquet", compression="zstd")
         if self.user_factors is not None and self.item_factors is not None:
@@ -89,6 +106,8 @@ class RecommenderFiles:
             np.save(folder / "item_factors.npy", self.item_factors.astype(np.float32, copy=False))
         np.save(folder / "seen_indptr.npy", self.seen_indptr.astype(np.int64, copy=False))
         np.save(folder / "seen_indices.npy", self.seen_indices.astype(np.int32, copy=False))
+        if self.seen_ratings is not None:
+            np.save(folder / "seen_ratings.npy", self.seen_ratings.astype(np.float32, copy=False))
         about = {
             "source": self.source,
             "rank": self.rank,
@@ -115,6 +134,7 @@ class RecommenderFiles:
             source = about["source"]
             has_factors = source != "popular"
             items = pq.read_table(folder / "items.parquet")
+            ratings = folder / "seen_ratings.npy"
             return cls(
                 user_ids=pq.read_table(folder / "users.parquet")["user_id"].combine_chunks(),
                 item_ids=items["item_id"].combine_chunks(),
@@ -126,6 +146,8 @@ class RecommenderFiles:
                 seen_indices=np.load(folder / "seen_indices.npy"),
                 source=source,
                 problem=about.get("problem"),
+                seen_ratings=np.load(ratings) if ratings.exists() else None,
+                n_recent=items["n_recent"].to_numpy() if "n_recent" in items.column_names else None,
             )
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise RegistryError(
@@ -152,6 +174,10 @@ def _first_wrong(files: RecommenderFiles) -> str | None:
         "n_ratings": (files.n_ratings.shape, (n_items,)),
         "seen_indptr": (files.seen_indptr.shape, (n_users + 1,)),
     }
+    if files.n_recent is not None:
+        shapes["n_recent"] = (files.n_recent.shape, (n_items,))
+    if files.seen_ratings is not None:
+        shapes["seen_ratings"] = (files.seen_ratings.shape, files.seen_indices.shape)
     if files.source == "popular":
         if files.user_factors is not None or files.item_factors is not None:
             return "a popularity model has no factors"

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,10 @@ MODEL_NEEDS = ("mlflow", "numpy", "pandas", "pyarrow")
 
 @dataclass(frozen=True)
 class Candidate:
-    """A finished run, as MLflow keeps it; parameters are strings there, and `tags` leaves MLflow's own out."""
+    """A finished run, as MLflow keeps it; parameters are strings there, and `tags` leaves MLflow's own out.
+
+    `ended_at` is in UTC.
+    """
 
     run_id: str
     name: str
@@ -51,6 +55,7 @@ class Candidate:
     metrics: dict[str, float]
     tags: dict[str, str]
     model_id: str
+    ended_at: datetime | None = None
 
     @property
     def source(self) -> str:
@@ -341,6 +346,26 @@ def read_version(model_name: str, version: str) -> Candidate:
         return _candidate(client.get_run(client.get_model_version(model_name, version).run_id))
 
 
+def read_run(run_id: str) -> Candidate:
+    """A run, by its id.
+
+    Raises:
+        RegistryError: there is no such run, or the server refuses.
+    """
+    with registry_errors(f"read run {run_id}"):
+        return _candidate(_client().get_run(run_id))
+
+
+def description(model_name: str, version: str) -> str:
+    """The page of a version, as Markdown; empty where it has none.
+
+    Raises:
+        RegistryError: there is no such version, or the server refuses.
+    """
+    with registry_errors(f"read the page of version {version} of {model_name}"):
+        return str(_client().get_model_version(model_name, version).description or "")
+
+
 def champion_candidate(model_name: str) -> dict[str, Any] | None:
     """The configuration of the champion, as its tag `marquee.candidate` has it; None where there is no champion.
 
@@ -465,4 +490,5 @@ def _candidate(run: Run) -> Candidate:
         metrics=dict(run.data.metrics),
         tags={name: value for name, value in run.data.tags.items() if not name.startswith("mlflow.")},
         model_id=str(models[0].model_id) if models else "",
+        ended_at=datetime.fromtimestamp(run.info.end_time / 1000, UTC) if run.info.end_time else None,
     )

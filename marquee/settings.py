@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from marquee.errors import SettingsError
@@ -22,7 +22,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 class Group(BaseModel):
     """A table of `marquee.toml`; an unknown name in it is an error, not a silent nothing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Ports(Group):
@@ -111,6 +111,51 @@ class Serving(Group):
     """The published tables."""
 
     k: int = Field(10, ge=1, le=1000, description="recommendations for each user")
+    keep_releases: int = Field(
+        5, ge=1, description="releases that stay, the newest ones; the current one and pinned ones stay besides"
+    )
+    postgres: str = Field(
+        "",
+        description="URL of a PostgreSQL that each release is copied into, as postgresql://user@host/database, "
+        "without its password; empty: none",
+    )
+    postgres_password: SecretStr = Field(SecretStr(""), description="its password; empty: as libpq finds it")
+    postgres_schema: str = Field(
+        "marquee", pattern=r"^[a-z_][a-z0-9_]{0,30}$", description="schema of the current release there"
+    )
+
+    @field_validator("postgres")
+    @classmethod
+    def _names_a_database(cls, url: str) -> str:
+        """A URL goes into logs and into the environment of all services; a password in it would, too."""
+        if not url:
+            return url
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise ValueError("it is no URL") from None
+        if parts.password is not None or any("password" in name for name in parse_qs(parts.query)):
+            raise ValueError("it holds a password, which would show in logs: give that as serving.postgres_password")
+        if parts.scheme not in ("postgresql", "postgres"):
+            raise ValueError("it is no URL of a PostgreSQL: write it as postgresql://user@host:5432/database")
+        return url
+
+
+class Publish(Group):
+    """What a release has to keep to before it becomes the current one (`marquee.releases.checks`)."""
+
+    min_coverage: float = Field(
+        0.01, ge=0, le=1, description="share of the items (or of the places, if fewer) in lists"
+    )
+    max_popularity: float = Field(
+        1.0,
+        gt=0,
+        description="mean ratings of recommended items, by those of the k most rated; 1: as popular as can be",
+    )
+    warn_jaccard: float = Field(0.2, ge=0, le=1, description="mean Jaccard with the release before; less is warned of")
+    stop_jaccard: float = Field(0.01, ge=0, le=1, description="the same; less is not published without a person's word")
+    warn_rbo: float = Field(0.2, ge=0, le=1, description="mean rank-biased overlap (p = 0.9); less is warned of")
+    stop_rbo: float = Field(0.01, ge=0, le=1, description="the same; less is not published without a person's word")
 
 
 class Settings(BaseSettings):
@@ -122,6 +167,7 @@ class Settings(BaseSettings):
         toml_file=PROJECT / "marquee.toml",
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,
     )
 
     var: Path = Field(PROJECT / "var", description="folder of all state: databases, objects, logs, releases")
@@ -138,6 +184,7 @@ class Settings(BaseSettings):
     spark: Spark = Spark()
     gate: Gate = Gate()
     serving: Serving = Serving()
+    publish: Publish = Publish()
 
     @classmethod
     def settings_customise_sources(
@@ -181,7 +228,10 @@ def settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        # what was given may be a secret: one that is misspelt, or a URL that holds one
+        may_be_secret = first["type"] in ("extra_forbidden", "value_error") or name.endswith(("password", "_key"))
+        given = "" if may_be_secret else f"; got {first['input']!r}"
         raise SettingsError(
-            f"Setting {name} is wrong ({first['msg']}; got {first['input']!r}): "
+            f"Setting {name} is wrong ({first['msg']}{given}): "
             f"mend it in the environment (MARQUEE_{name.upper().replace('.', '__')}) or in {PROJECT / 'marquee.toml'}."
         ) from None

@@ -52,14 +52,16 @@ def find(request: str) -> dict[str, int]:
 
 @task
 def clean_tables(request: str) -> dict[str, int]:
-    """Take the rows out of tables, prepared parts and results."""
+    """Take the rows out of tables, prepared parts, results and all releases that are kept."""
     from expectations.forgetting import renew_pages
     from marquee.forgetting import requests, steps
+    from marquee.sinks import sinks
 
     removed = steps.clean_tables(lake(), request)
     subject = requests.subject_of(lake(), request)
     pages = renew_pages(lake(), subject) if subject else []
-    log.info("%s; %d pages of Data Docs", _counted(removed), len(pages))
+    releases = steps.clean_releases(lake(), request, _serving(), sinks(settings()))
+    log.info("%s; %d pages of Data Docs; %d releases", _counted(removed), len(pages), len(releases))
     return removed
 
 
@@ -79,6 +81,7 @@ def clean_again(request: str) -> dict[str, Any]:
     """Once more all of it: whatever a run has written that began before the others rested."""
     from expectations.forgetting import renew_pages
     from marquee.forgetting import requests, steps
+    from marquee.sinks import sinks
 
     store, at = lake(), get_current_context()["dag_run"].run_after.isoformat()
     steps.find_lines(store, request, _scratch())
@@ -86,6 +89,7 @@ def clean_again(request: str) -> dict[str, Any]:
     subject = requests.subject_of(store, request)
     if subject:
         renew_pages(store, subject)
+    steps.clean_releases(store, request, _serving(), sinks(settings()))
     in_files = steps.clean_raw_files(store, request, at, _scratch(), settings().cache)
     log.info("In all, tables: %s; raw files: %s", _counted(in_tables), _counted(in_files))
     return {"tables": in_tables, "raw_files": in_files}
@@ -113,6 +117,10 @@ def announce(done: dict[str, Any]) -> dict[str, Any]:
     }
     get_current_context()["outlet_events"][RATINGS].extra = announced
     return announced
+
+
+def _serving() -> Any:
+    return settings().var / "serving"
 
 
 def _scratch() -> Any:

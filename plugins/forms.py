@@ -181,6 +181,12 @@ PUBLISH_FORM = {
         title="Model version",
         description="Empty: the version that is champion",
     ),
+    "why": Param(
+        None,
+        type=TEXT_OR_NONE,
+        title="Why",
+        description="With a version: it may be published though it was rolled back, or differs much from before",
+    ),
     "k": Param(
         None,
         type=["null", "integer"],
@@ -188,6 +194,23 @@ PUBLISH_FORM = {
         maximum=1000,
         title="k",
         description="Empty: the setting serving.k",
+    ),
+}
+
+ROLLBACK_FORM = {
+    "release": Param(
+        None,
+        type=TEXT_OR_NONE,
+        pattern="^([A-Za-z0-9][A-Za-z0-9._-]*)?$",
+        title="Release",
+        description="As `marquee releases` lists it; empty: the one before the current one",
+    ),
+    "why": Param(type="string", minLength=5, title="Why", description="Kept in the table releases"),
+    "confirm": Param(
+        False,
+        type="boolean",
+        title="Confirmed",
+        description="Ticked: done at once; else a person is asked for on the run's page (Required Actions)",
     ),
 }
 

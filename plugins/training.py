@@ -178,21 +178,33 @@ def overrule() -> dict[str, Any]:
     """Make the version in the form the champion, whatever the gate said, and record who did it and why."""
     from expectations.contracts import DECISIONS
     from expectations.schema import arrow_schema
+    from marquee import registry
     from marquee.gate.enacting import overrule as by_hand
+    from marquee.releases.ledger import Asked
+    from marquee.releases.rollback import allow
 
     use_mlflow()
     context = get_current_context()
+    who, why = context["dag_run"].triggering_user_name or "unknown", context["params"]["why"]
+    version = context["params"]["model_version"] or registry.alias(settings().mlflow.model, registry.CHALLENGER) or ""
+    asked = Asked(str(context["run_id"]), who, why, context["dag_run"].run_after)
+    allow(lake(), version, asked=asked)
     done = by_hand(
         lake(),
         arrow_schema(DECISIONS),
-        version=context["params"]["model_version"] or "",
-        why=context["params"]["why"],
-        who=context["dag_run"].triggering_user_name or "unknown",
+        version=version,
+        why=why,
+        who=who,
         decision_id=str(context["run_id"]),
         decided_at=context["dag_run"].run_after,
         model=settings().mlflow.model,
     )
     log.info(done["reason"])
-    announced = {"model_version": done["champion_version"], "mlflow_run_id": done["mlflow_run_id"]}
+    announced = {
+        "model_version": done["champion_version"],
+        "mlflow_run_id": done["mlflow_run_id"],
+        "who": who,
+        "why": why,
+    }
     context["outlet_events"][CHAMPION].extra = announced
     return announced

@@ -187,6 +187,8 @@ def learn_all(
         seen_indices=seen.indices,
         source=fitted.source,
         problem=fitted.problem,
+        seen_ratings=None if is_popular else ratings.by_user(),
+        n_recent=ratings.recent(),
     )
     return files, fitted.history
 
@@ -229,9 +231,10 @@ def cold_figures(ratings: Collected, split: Split, exam: Exam) -> dict[str, floa
 
 def size_mb(files: RecommenderFiles) -> float:
     """Megabytes of a model's arrays."""
-    arrays = (files.user_factors, files.item_factors, files.seen_indptr, files.seen_indices, files.n_ratings)
+    arrays = (files.user_factors, files.item_factors, files.n_ratings, files.n_recent)
+    seen = (files.seen_indptr, files.seen_indices, files.seen_ratings)
     text = (files.user_ids, files.item_ids, files.titles)
-    return float(sum(one.nbytes for one in (*arrays, *text) if one is not None) / 1e6)
+    return float(sum(one.nbytes for one in (*arrays, *seen, *text) if one is not None) / 1e6)
 
 
 def figures(name: str, ours: Evaluation, floors: Evaluation, exam: Exam) -> dict[str, Any]:

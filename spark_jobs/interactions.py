@@ -13,6 +13,9 @@ from pyspark.sql import functions as F
 from spark_jobs.lake_source import read_table
 from spark_jobs.models.base import Interactions
 
+#: Share of all ratings, the latest, by which items are popular now.
+RECENT_SHARE = 0.1
+
 
 @dataclass(frozen=True)
 class Index:
@@ -59,6 +62,15 @@ class Collected:
         """The items of each user, of all ratings or of those where `is_in` is set."""
         at = slice(None) if is_in is None else is_in
         return seen_of(self.user_index[at], self.item_index[at], len(self.index.users))
+
+    def by_user(self) -> np.ndarray:
+        """float32: all ratings in the order of `seen().indices`."""
+        return self.rating[np.lexsort((self.item_index, self.user_index))].astype(np.float32)
+
+    def recent(self) -> np.ndarray:
+        """int64 (n_items,): how many of the latest ratings each item has; the latest are a tenth, and equals."""
+        since = np.quantile(self.rated_at, 1 - RECENT_SHARE, method="lower")
+        return np.bincount(self.item_index[self.rated_at >= since], minlength=len(self.index.items)).astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Score: the published lists of every user, by a pinned version of the registered model, into the lake.
 
 The model's users are the users of the data that it was trained on; every one of them gets k items that they have not
-rated, fewer only where the catalogue has no more.
+rated, fewer only where the catalogue has no more. Users whom the model has nothing to tell by get popular items.
 """
 
 from __future__ import annotations
@@ -9,22 +9,24 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pyspark.sql import DataFrame
 
 from expectations.contracts import RECOMMENDATIONS
-from expectations.schema import arrow_schema, spark_ddl
+from expectations.schema import spark_ddl
 from marquee import registry
 from marquee.errors import TrainingError
 from marquee.lake.objects import Lake
 from spark_jobs import job
-from spark_jobs.interactions import Seen
 from spark_jobs.lake_source import prepare_table
-from spark_jobs.models.base import Fitted
-from spark_jobs.scoring import map_lists
+from spark_jobs.lists import Published
+from spark_jobs.scoring import map_blocks
 from spark_jobs.session import session
 
 
@@ -41,37 +43,25 @@ def score(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="marquee-model-") as folder:
         files = registry.load_files(arguments.model, arguments.version, Path(folder))
     n_users, n_items = len(files.user_ids), len(files.item_ids)
-    if files.user_factors is None or files.item_factors is None:
-        fitted = Fitted(
-            files.source, np.ones((n_users, 1), np.float32), files.n_ratings.astype(np.float32).reshape(-1, 1)
-        )
-    else:
-        fitted = Fitted(files.source, files.user_factors, files.item_factors)
     spark = session(f"score {arguments.model} {arguments.version}")
-    ids = spark.sparkContext.broadcast((files.user_ids, files.item_ids, files.titles))
-    schema, source, k = arrow_schema(RECOMMENDATIONS), files.source, arguments.k
+    shared, k = spark.sparkContext.broadcast(Published(files)), arguments.k
 
-    def to_rows(users: np.ndarray, items: np.ndarray, scores: np.ndarray) -> pa.RecordBatch:
-        user_ids, item_ids, titles = ids.value
-        is_there = items.ravel() >= 0
-        chosen = pa.array(items.ravel()[is_there])
-        positions = np.tile(np.arange(1, k + 1), len(users))[is_there]
-        columns = [
-            user_ids.take(pa.array(np.repeat(users, k)[is_there])),
-            pa.array(positions),
-            item_ids.take(chosen),
-            titles.take(chosen),
-            pa.array(scores.ravel()[is_there]),
-            pa.repeat(pa.scalar(source), int(is_there.sum())),
-        ]
-        return pa.RecordBatch.from_arrays(
-            [column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
-        )
+    def by_model(blocks: Iterator[np.ndarray]) -> Iterator[pa.RecordBatch]:
+        published: Published = shared.value
+        return published.by_model(blocks, k)
 
-    everybody = np.arange(n_users)
-    seen = Seen(files.seen_indptr, files.seen_indices)
-    lists = map_lists(spark, fitted, seen, everybody, k, to_rows, spark_ddl(RECOMMENDATIONS))
-    prepared = prepare_table(lists, "recommendations", arguments.batch)
+    def by_popularity(blocks: Iterator[np.ndarray]) -> Iterator[pa.RecordBatch]:
+        published: Published = shared.value
+        return published.by_popularity(blocks, k)
+
+    is_cold = files.is_cold
+    ddl = spark_ddl(RECOMMENDATIONS)
+    lists = [
+        map_blocks(spark, users, work, ddl)
+        for users, work in ((np.flatnonzero(~is_cold), by_model), (np.flatnonzero(is_cold), by_popularity))
+        if len(users)
+    ]
+    prepared = prepare_table(reduce(DataFrame.unionAll, lists), "recommendations", arguments.batch)
     n_unseen = n_items - np.diff(files.seen_indptr)
     due = int(np.minimum(n_unseen, k).sum())
     if prepared.rows != due:
@@ -79,7 +69,10 @@ def score(arguments: argparse.Namespace, lake: Lake) -> dict[str, Any]:
             f"{prepared.rows:,} recommendations were written where {due:,} are due (k = {k} for each of {n_users:,} "
             "users, fewer where less is unseen): run the task again, and report this if it stays."
         )
+    source = files.source
     job.say(f"{prepared.rows:,} recommendations for {n_users:,} users out of {n_items:,} items, from {source}")
+    if n_cold := int(is_cold.sum()) if source != "popular" else 0:
+        job.say(f"{n_cold:,} users have nothing that the model can tell them by, and get popular items")
     n_short = int((n_unseen < k).sum())
     if n_short:
         job.say(f"{n_short:,} users have fewer than {k} unseen items, and get those")

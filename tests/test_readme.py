@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from marquee import releases
 from marquee.cli import app
+from tests import small_release
 
 PROJECT = Path(__file__).resolve().parent.parent
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -38,32 +39,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `var/serving` as a demo leaves it, small."""
     folder = tmp_path_factory.mktemp("home")
     serving = folder / "var" / "serving"
-    about = {"model_name": "marquee", "model_version": "1", "mlflow_run_id": "run"}
-    metric = {**about, "source": "als", "rank": 8, "metric": "ndcg_at_10", "value": 0.2, "floor": 0.1}
-    stamp = {
-        **about, "release_id": "model-1-0", "created_at": "2026-11-23T18:30:00+00:00", "ratings_version": 0,
-        "items_version": 0, "recommendations_version": 0, "raw_sha256": ["a" * 64], "ingest_run_ids": ["manual__1"],
-        "train_run_id": "asset__1", "publish_run_id": "asset__2", "is_generated": False, "k": 2,
-        "marquee_version": "0.1.0",
-    }  # fmt: skip
-    item = {"genres": ["Drama"], "is_listed": True, "source_sha256": "a" * 64, "source_file": "movies.csv"}
-    item |= {"source_line": 2}
-    rows = [
-        {"user_id": user, "position": at, "item_id": f"i{at}", "title": f"Title {at}", "score": 1 / at, "source": "als"}
+    items = [small_release.item(f"i{at}", f"Title {at}", ["Drama"]) for at in (1, 2)]
+    lists = [
+        {"user_id": user, "position": at, "item_id": f"i{at}", "title": f"Title {at}", "score": 1 / at, "source": "als",
+         "because": [{"item_id": "i2", "title": "Title 2", "share": 0.5}]}
         for user in ("1", "2")
         for at in (1, 2)
-    ]
-    releases.build(
-        serving,
-        "model-1-0",
-        {
-            "recommendations": pa.Table.from_pylist(rows),
-            "items": pa.Table.from_pylist([{"item_id": f"i{at}", "title": f"Title {at}", **item} for at in (1, 2)]),
-            "item_counts": pa.table({"item_id": ["i1", "i2"], "n_ratings": [7, 5]}),
-            "model": pa.Table.from_pylist([metric]),
-            "release": pa.Table.from_pylist([stamp]),
-        },
-    )
+    ]  # fmt: skip
+    tables = small_release.tables("model-1-0", lists, items, k=2)
+    tables["evaluation"] = small_release.evaluation(ndcg_at_10=(0.2, 0.1))
+    alike = [{"item_id": "318", "position": 1, "similar_item_id": "i1", "title": "", "similarity": 0.9}]
+    tables["similar_items"] = small_release.of("similar_items", alike).drop_columns(["title"])
+    releases.build(serving, "model-1-0", tables)
     releases.switch(serving, "model-1-0")
     return folder
 
@@ -104,17 +91,20 @@ def test_the_sql_commands_answer(home: Path) -> None:
 
 def test_each_sql_block_answers(home: Path) -> None:
     asked = [query for block in blocks("sql") for query in block.split(";") if query.strip()]
-    assert len(asked) == 4
+    assert len(asked) == 6
+    rated = {"user_id": "1", "item_id": "i2", "rating": 4.0, "source_sha256": "a", "source_file": "f", "source_line": 2}
     with duckdb.connect(str(home / "var/serving/recommendations.duckdb"), read_only=True) as connection:
+        connection.register("lake_ratings", pa.Table.from_pylist([rated]))
         for query in asked:
             assert connection.execute(query).fetchall(), query
 
 
-def test_the_duckdb_block_runs_as_it_stands(home: Path) -> None:
-    block = next(block for block in blocks("python") if "import duckdb" in block)
-    done = subprocess.run([sys.executable, "-c", block], cwd=home, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "Title 1" in done.stdout
+def test_the_python_blocks_for_the_file_run_as_they_stand(home: Path) -> None:
+    for module in ("duckdb", "marquee"):
+        block = next(block for block in blocks("python") if f"import {module}\n" in block)
+        done = subprocess.run([sys.executable, "-c", block], cwd=home, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "Title 1" in done.stdout
 
 
 def test_links_and_pictures_lead_to_files() -> None:

@@ -9,7 +9,18 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from marquee.cli import demo, forgetting, generation, inspection, pipelines, quarantine, services, tables
+from marquee.cli import (
+    demo,
+    forgetting,
+    generation,
+    inspection,
+    pipelines,
+    quarantine,
+    releasing,
+    services,
+    serving,
+    tables,
+)
 from marquee.errors import MarqueeError
 from marquee.services.environment import without_proxy
 
@@ -43,7 +54,13 @@ for command in (
     pipelines.train,
     pipelines.promote,
     pipelines.publish,
+    releasing.releases,
+    releasing.rollback,
+    releasing.pin,
+    releasing.unpin,
+    releasing.fetch_release,
     tables.sql,
+    serving.serve,
     quarantine.quarantine,
     forgetting.forget,
     generation.generate,

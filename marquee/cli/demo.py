@@ -25,7 +25,7 @@ MOVIELENS_SHA256 = "859da233c6929ebc9202e9516cdefa8a3c695aef67d1878249d6036c3513
 # of the size of MovieLens latest-small
 GENERATED_USERS, GENERATED_ITEMS, GENERATED_RATINGS, GENERATED_SEED = 610, 9_700, 100_000, 1
 USERS = 3
-METRICS = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate", "coverage", "novelty")
+METRICS = ("ndcg", "recall", "precision", "map", "mrr", "hit_rate", "coverage", "novelty", "rmse")
 
 
 def demo(
@@ -89,9 +89,13 @@ def show_release(console: Console) -> None:
 
 def _compared(k: int) -> list[tuple[str, float, float]]:
     """(metric, model's value, floor's value), of the lists of length k where there are such."""
-    rows = _rows("SELECT metric, value, floor FROM model WHERE floor IS NOT NULL ORDER BY metric")
-    at_k = [row for row in rows if row[0] in {f"{metric}_at_{k}" for metric in METRICS}]
-    return [row for row in rows if row in at_k or "_at_" not in row[0]] if at_k else rows
+    rows = _rows(
+        "SELECT metric, any_value(value) FILTER (is_champion) AS own, any_value(value) FILTER (is_floor) AS floor "
+        "FROM evaluation GROUP BY metric HAVING own IS NOT NULL AND floor IS NOT NULL ORDER BY metric"
+    )
+    named = [row for row in rows if row[0].rpartition("_at_")[0] in METRICS or row[0] in METRICS]
+    at_k = [row for row in named if row[0].endswith(f"_at_{k}")]
+    return [row for row in named if row in at_k or "_at_" not in row[0]] if at_k else named
 
 
 def _default_source(console: Console) -> tuple[str, str]:

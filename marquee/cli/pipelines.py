@@ -118,10 +118,14 @@ def promote(
 def publish(
     model_version: Annotated[str, typer.Option(help="Version of the model; empty: the champion.")] = "",
     k: Annotated[int | None, typer.Option(help="Recommendations for each user.")] = None,
+    why: Annotated[
+        str,
+        typer.Option(help="With --model-version: publish it though it was rolled back, or differs much from before."),
+    ] = "",
 ) -> None:
     """Publish the champion's recommendations for every user as tables that answer SQL."""
     with AirflowClient.of(settings()) as client:
-        run_dag(client, PUBLISH, _only_given({"model_version": model_version or None, "k": k}))
+        run_dag(client, PUBLISH, _only_given({"model_version": model_version or None, "k": k, "why": why or None}))
     _next(1, {}, chain=True)
 
 

@@ -5,18 +5,24 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from marquee.errors import ReleaseError, SettingsError
+from marquee.errors import LakeError, ReleaseError, SettingsError
 from marquee.settings import settings
 
+if TYPE_CHECKING:
+    import duckdb
+    from pyarrow.dataset import Dataset
+
+LAKE_TABLE = re.compile(r"\blake_(\w+)")
 BATCH = 10_000
 SHOWN = 100
 
@@ -26,7 +32,11 @@ def sql(
     as_csv: Annotated[bool, typer.Option("--csv", help="All rows as CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="All rows as a JSON array of objects.")] = False,
 ) -> None:
-    """Ask the published tables: recommendations, items, popular_items, model, release."""
+    """Ask the published tables, as recommendations, popular_items or release; `show tables` names them all.
+
+    The tables of the lake are there by the names lake_ratings, lake_items, lake_quarantine and so on; ratings and items
+    at the versions that the release was made from.
+    """
     if as_csv and as_json:
         raise SettingsError("--csv and --json exclude each other: give one of them.")
     names, rows = ask(query)
@@ -45,6 +55,7 @@ def ask(query: str, parameters: list[Any] | None = None) -> tuple[list[str], Ite
 
     Raises:
         ReleaseError: there is no release yet, or the query is wrong (then with DuckDB's reason).
+        LakeError: it names a table of the lake that is not there, or the store refuses.
     """
     import duckdb
 
@@ -52,10 +63,15 @@ def ask(query: str, parameters: list[Any] | None = None) -> tuple[list[str], Ite
 
     connection = connect(settings().var / "serving")
     try:
+        for table in dict.fromkeys(LAKE_TABLE.findall(query.lower())):
+            connection.register(f"lake_{table}", _of_lake(connection, table))
         answer = connection.execute(query, parameters or [])
     except duckdb.Error as error:
         connection.close()
         raise _wrong(error) from None
+    except LakeError:
+        connection.close()
+        raise
     names = [column[0] for column in answer.description or []]
 
     def rows() -> Iterator[tuple[Any, ...]]:
@@ -67,6 +83,16 @@ def ask(query: str, parameters: list[Any] | None = None) -> tuple[list[str], Ite
                 raise _wrong(error) from None
 
     return names, rows()
+
+
+def _of_lake(connection: duckdb.DuckDBPyConnection, table: str) -> Dataset:
+    """A table of the lake: at the version that the release names, else the newest."""
+    from marquee.cli.lake import lake
+    from marquee.lake import tables
+
+    (about,) = connection.execute("FROM release").to_arrow_table().to_pylist()
+    version = about.get(f"{table}_version")
+    return tables.dataset(lake(), table, tables.open_table(lake(), table).version() if version is None else version)
 
 
 def _wrong(error: Exception) -> ReleaseError:

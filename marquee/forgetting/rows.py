@@ -52,6 +52,8 @@ def cleaner_of(table: str, subject: Subject, edits: Mapping[str, list[Edit]]) ->
         return Cleaner(("source_sha256", "source_file", "source_line"), lambda rows: _at_places(rows, edits))
     if table == "data_quality":
         return _of_texts(("observed", "sentence"), subject)
+    if table == "releases":
+        return _of_texts(("why",), subject)
     return Cleaner((subject.column,), lambda rows: equal(rows[subject.column], subject.id))
 
 

@@ -6,14 +6,20 @@ for once those are empty nobody can tell any more which rows of quarantine were 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from marquee.forgetting import downloads, logs, raw_files, requests, results, rows
 from marquee.forgetting.finding import find
 from marquee.forgetting.requests import Record
 from marquee.lake.objects import Lake
 from marquee.lake.raw import manifests
+from marquee.releases import forgetting as releases
+
+if TYPE_CHECKING:
+    from marquee.sinks import Sink
 
 
 def find_lines(lake: Lake, request: str, scratch: Path) -> dict[str, int]:
@@ -57,6 +63,24 @@ def clean_tables(lake: Lake, request: str) -> dict[str, int]:
             logs.strip(lake, table, subject)
         results.clean(lake, subject)
     return {table: rows.removed_rows(lake, table, request)[0] for table in names}
+
+
+def clean_releases(lake: Lake, request: str, folder: Path, sinks: Sequence[Sink] = ()) -> list[str]:
+    """Take the rows out of all releases that are kept, here and in the bucket, and of what the sinks hold.
+
+    Args:
+        folder: the serving folder.
+        sinks: where the current release is besides.
+
+    Returns:
+        The releases that this call has changed.
+
+    Raises:
+        LakeError: there is no such request, or the store refuses.
+        ReleaseError: a release can't be read or written, another works on them (transient), or a sink refuses.
+    """
+    subject = requests.subject_of(lake, request)
+    return [] if subject is None else releases.clean(lake, folder, subject, sinks)
 
 
 def clean_raw_files(lake: Lake, request: str, at: str, scratch: Path, cache: Path) -> dict[str, int]:

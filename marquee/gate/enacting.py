@@ -15,6 +15,7 @@ from marquee.errors import TrainingError
 from marquee.gate.record import changes_champion, record, seen
 from marquee.gate.told import compared
 from marquee.lake.objects import Lake
+from marquee.releases.standing import why_held_back
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,6 +50,9 @@ def enact(
     """
     why = f"{decision['reason']}\n\n{compared(decision)}"
     champion = _registered(decision["run_id"], model, why) or before["champion_version"]
+    decision = _unless_held_back(lake, decision, champion)
+    if not changes_champion(decision["action"]):
+        champion = before["champion_version"]
     challenger = _registered(decision["challenger_run_id"], model, f"Challenger. {why}")
     row = {
         "decision_id": decision_id,
@@ -71,7 +75,7 @@ def enact(
         registry.log_decision(run_id, {**decision, "outcome": made["action"], "said": made["reason"]})
     if challenger and challenger != made["champion_version"]:
         registry.set_alias(model, registry.CHALLENGER, challenger)
-    return _followed(made, model)
+    return _followed(lake, made, model)
 
 
 def overrule(
@@ -125,18 +129,32 @@ def overrule(
     }
     made = record(lake, row, schema, seen=newest)
     _registered(run.run_id, model, f"{reason}.")
-    return _followed(made, model)
+    return _followed(lake, made, model)
+
+
+def _unless_held_back(lake: Lake, decision: Mapping[str, Any], version: str) -> Mapping[str, Any]:
+    """The decision; one for the very version that a person rolled back keeps the champion that there is."""
+    why = why_held_back(lake, version) if changes_champion(decision["action"]) else ""
+    if not why:
+        return decision
+    return {
+        **decision,
+        "action": "keep",
+        "name": "",
+        "reason": f"The champion stays, for {why}. Without that: {decision['reason']}",
+    }
 
 
 def _registered(run_id: str, model: str, reason: str) -> str:
     return registry.register(run_id, model, description=reason) if run_id else ""
 
 
-def _followed(made: dict[str, Any], model: str) -> dict[str, Any]:
+def _followed(lake: Lake, made: dict[str, Any], model: str) -> dict[str, Any]:
     """Let the champion's alias follow the row; a champion is no challenger."""
-    is_changed = changes_champion(made["action"])
+    champion = made["champion_version"]
+    # Tried again after a rollback, an old decision moves nothing.
+    is_changed = changes_champion(made["action"]) and not why_held_back(lake, champion)
     if is_changed:
-        champion = made["champion_version"]
         registry.set_alias(model, registry.CHAMPION, champion)
         if registry.alias(model, registry.CHALLENGER) == champion:
             registry.delete_alias(model, registry.CHALLENGER)

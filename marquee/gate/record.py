@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marquee.lake import tables
@@ -21,6 +22,29 @@ if TYPE_CHECKING:
 TABLE = "decisions"
 CHANGES = "marquee.changes_champion"
 ROW = "marquee.decision"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A decision that made a version champion: the table's version that it made, and its row, all of it text."""
+
+    version: int
+    row: dict[str, str]
+
+
+def newest_change(lake: Lake, model: str) -> Change | None:
+    """The last decision that set the champion of this model; None where none did.
+
+    Raises:
+        LakeError: the store refuses.
+    """
+    if not tables.exists(lake, TABLE):
+        return None
+    for entry in tables.history(lake, TABLE):
+        row = json.loads(entry.get(ROW, "{}"))
+        if entry.get(CHANGES) == "True" and row["model_name"] == model:
+            return Change(int(entry["version"]), row)
+    return None
 
 
 def seen(lake: Lake) -> int:

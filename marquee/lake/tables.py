@@ -24,6 +24,7 @@ from marquee.lake.objects import Lake, lake_errors
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
+    from pyarrow.dataset import Dataset
 
 Mode = Literal["append", "replace"]
 BATCHES, BUCKETS = "marquee.batches", "marquee.buckets"
@@ -228,10 +229,19 @@ def is_in(found: Sequence[str], batch: str, mode: Mode) -> bool:
 
 def read_table(lake: Lake, table: str, version: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """The rows of a pinned version, in batches; memory is bounded by a few row groups."""
-    dataset = open_table(lake, table, version).to_pyarrow_dataset(filesystem=_below(lake, table))
-    named = list(columns) if columns is not None else [name for name in dataset.schema.names if name != BUCKET]
+    found = dataset(lake, table, version)
+    named = list(columns) if columns is not None else [name for name in found.schema.names if name != BUCKET]
     with lake_errors(f"read table {table} at version {version}"):
-        yield from dataset.to_batches(columns=named)
+        yield from found.to_batches(columns=named)
+
+
+def dataset(lake: Lake, table: str, version: int) -> Dataset:
+    """A pinned version as Arrow sees it; what asks it for some columns or rows reads no more than the parts of those.
+
+    Raises:
+        LakeError: there is no such table or version, or the store refuses.
+    """
+    return open_table(lake, table, version).to_pyarrow_dataset(filesystem=_below(lake, table))
 
 
 def read_part(lake: Lake, table: str, path: str, columns: Sequence[str] | None = None) -> pa.Table:

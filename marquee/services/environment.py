@@ -80,6 +80,7 @@ def own(settings: Settings) -> dict[str, str]:
 def _settings(settings: Settings) -> dict[str, str]:
     """Every setting that is no secret, so that tasks see what `up` saw, whatever `marquee.toml` says since."""
     secret = {"s3": {"access_key", "secret_key"}, "mlflow": {"password"}, "airflow": {"password"}}
+    secret |= {"serving": {"postgres_password"}}
     values = settings.model_dump(mode="json", exclude=secret)
     groups = {name: group for name, group in values.items() if isinstance(group, dict)}
     return {

@@ -6,7 +6,8 @@ CREATE TABLE recommendations (
     item_id VARCHAR NOT NULL,
     title VARCHAR NOT NULL,
     score DOUBLE NOT NULL,
-    source VARCHAR NOT NULL
+    source VARCHAR NOT NULL,
+    because STRUCT(item_id VARCHAR, title VARCHAR, "share" DOUBLE)[] NOT NULL
 );
 
 INSERT INTO recommendations BY NAME
@@ -15,7 +16,7 @@ WITH scored AS (
 ),
 
 final AS (
-    SELECT user_id, position, item_id, title, score, source
+    SELECT user_id, position, item_id, title, score, source, because
     FROM scored
 )
 
@@ -29,3 +30,5 @@ COMMENT ON COLUMN recommendations.item_id IS 'the item, as the source spells it'
 COMMENT ON COLUMN recommendations.title IS 'the item''s title; the item''s id where the source has none';
 COMMENT ON COLUMN recommendations.score IS 'the model''s score; falls along the list, comparable within one list only';
 COMMENT ON COLUMN recommendations.source IS 'what made the row: als or popular';
+COMMENT ON COLUMN recommendations.because IS
+    'up to three items that the user has rated, with their share of the score (a part of 1), highest first; empty where the source is popular';

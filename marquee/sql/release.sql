@@ -3,6 +3,7 @@
 CREATE TABLE release (
     release_id VARCHAR PRIMARY KEY,
     created_at TIMESTAMP NOT NULL,
+    trained_at TIMESTAMP,
     model_name VARCHAR NOT NULL,
     model_version VARCHAR NOT NULL,
     mlflow_run_id VARCHAR NOT NULL,
@@ -17,7 +18,8 @@ CREATE TABLE release (
     k BIGINT NOT NULL,
     n_users BIGINT NOT NULL,
     n_items BIGINT NOT NULL,
-    marquee_version VARCHAR NOT NULL
+    marquee_version VARCHAR NOT NULL,
+    code_sha256 VARCHAR NOT NULL
 );
 
 INSERT INTO release BY NAME
@@ -35,6 +37,7 @@ final AS (
     SELECT
         stamp.release_id,
         stamp.created_at::TIMESTAMPTZ::TIMESTAMP AS created_at,
+        stamp.trained_at::TIMESTAMPTZ::TIMESTAMP AS trained_at,
         stamp.model_name,
         stamp.model_version,
         stamp.mlflow_run_id,
@@ -49,7 +52,8 @@ final AS (
         stamp.k,
         counts.n_users,
         counts.n_items,
-        stamp.marquee_version
+        stamp.marquee_version,
+        stamp.code_sha256
     FROM stamp
     CROSS JOIN counts
 )
@@ -59,6 +63,7 @@ SELECT * FROM final;
 COMMENT ON TABLE release IS 'this release: where every row of its tables comes from';
 COMMENT ON COLUMN release.release_id IS 'the release, as its file is named';
 COMMENT ON COLUMN release.created_at IS 'when it was asked for, UTC';
+COMMENT ON COLUMN release.trained_at IS 'when the model''s run in MLflow ended, UTC; null if unknown';
 COMMENT ON COLUMN release.model_name IS 'the registered model in MLflow';
 COMMENT ON COLUMN release.model_version IS 'its version';
 COMMENT ON COLUMN release.mlflow_run_id IS 'the MLflow run that trained it';
@@ -74,3 +79,4 @@ COMMENT ON COLUMN release.k IS 'length of a list';
 COMMENT ON COLUMN release.n_users IS 'users with a list';
 COMMENT ON COLUMN release.n_items IS 'items of the catalogue';
 COMMENT ON COLUMN release.marquee_version IS 'version of the program that published it';
+COMMENT ON COLUMN release.code_sha256 IS 'sha256 of that program''s files';

@@ -119,6 +119,7 @@ def test_one_dag_a_file_under_its_name() -> None:
         "ingest_ratings",
         "overrule_gate",
         "publish_recommendations",
+        "rollback_release",
         "train_recommender",
     ]
 
@@ -168,6 +169,7 @@ def test_a_file_is_read_without_error_quickly_and_without_heavy_imports(found: d
                 "release": [],
             },
         ),
+        ("rollback_release", {"look": ["confirm"], "confirm": ["roll_back"], "roll_back": []}),
         (
             "forget_person",
             {
@@ -197,6 +199,7 @@ def test_tasks_and_what_follows_them(home: Path, name: str, downstream: dict[str
         ("train_recommender", {"register": ["champion"]}, "marquee://lake/ratings"),
         ("overrule_gate", {"overrule": ["champion"]}, "None"),
         ("publish_recommendations", {"release": ["release"]}, "marquee://registry/champion"),
+        ("rollback_release", {"roll_back": ["release"]}, "None"),
         ("forget_person", {"announce": ["ratings"]}, "None"),
     ],
 )
@@ -238,7 +241,12 @@ def test_every_param_has_a_default_but_what_a_run_is_about(home: Path) -> None:
         for param, about in dag(home, name)["params"].items()
         if not about["has_default"]
     }
-    assert required == {("ingest_ratings", "source"), ("forget_person", "request"), ("overrule_gate", "why")}
+    assert required == {
+        ("ingest_ratings", "source"),
+        ("forget_person", "request"),
+        ("overrule_gate", "why"),
+        ("rollback_release", "why"),
+    }
 
 
 def test_no_form_takes_an_id_to_forget(home: Path) -> None:
@@ -255,7 +263,8 @@ def test_the_defaults_of_the_forms(home: Path) -> None:
         "user_column": None, "item_column": None, "rating_column": None, "time_column": None, "separator": None,
         "time_unit": None, "lowest_rating": None, "highest_rating": None, "reading": None,
     }  # fmt: skip
-    assert dag(home, "publish_recommendations")["defaults"] == {"model_version": None, "k": None}
+    assert dag(home, "publish_recommendations")["defaults"] == {"model_version": None, "k": None, "why": None}
+    assert dag(home, "rollback_release")["defaults"] == {"release": None, "confirm": False}
     training = dag(home, "train_recommender")
     names = {"k", "feedback", "ranks", "iterations", "regularization", "alpha", "test_share", "seed"}
     assert set(training["defaults"]) == names | {"tuning_trials", "tuning_minutes"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from marquee import registry
-from marquee.lake import tables
+from marquee.lake import raw, tables
 from marquee.releases import connect
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
@@ -74,6 +74,32 @@ def test_what_beats_the_floor_by_more_than_luck_is_the_champion(
     assert published == (row["champion_version"], 943)
 
 
+#: The ratings that speak for the first place of each list, with their lines.
+TRACED = """
+    SELECT told.user_id, told.reason.item_id AS item_id, told.reason."share" AS part,
+        rated.rating, rated.source_sha256, rated.source_file, rated.source_line
+    FROM (SELECT user_id, unnest(because) AS reason FROM recommendations WHERE position = 1) AS told
+    LEFT JOIN lake_ratings AS rated ON rated.user_id = told.user_id AND rated.item_id = told.reason.item_id
+"""
+
+
+def test_the_ratings_that_speak_for_a_row_are_lines_of_the_raw_file(
+    own_installation: Any, promoted: str, shared_data: Path
+) -> None:
+    told = json.loads(own_installation.marquee("sql", TRACED, "--json").stdout)
+    assert len({row["user_id"] for row in told}) > 900 and all(row["part"] > 0 for row in told)
+    (sha256,) = {row["source_sha256"] for row in told}
+    manifest = raw.manifests(own_installation.lake, sha256)[0]
+    assert {row["source_file"] for row in told} == {"u.data"} <= {file.name for file in manifest.files}
+    key = raw.file_key(sha256, "u.data")
+    kept = own_installation.lake.client().get_object(Bucket="marquee", Key=key)["Body"].read()
+    assert kept == (shared_data / "ml-100k" / "u.data").read_bytes()
+    lines = kept.decode().splitlines()
+    for row in told:
+        user, item, rating, _ = lines[row["source_line"] - 1].split("\t")
+        assert (user, item, float(rating)) == (row["user_id"], row["item_id"], row["rating"])
+
+
 def test_the_runs_link_to_each_other(own_installation: Any, promoted: str, in_mlflow: None) -> None:
     import httpx
 
@@ -126,3 +152,63 @@ def test_a_worse_one_is_no_champion_until_a_person_says_so(
     with connect(own_installation.settings.var / "serving") as connection:
         (published,) = connection.execute("SELECT model_version FROM release").fetchall()
     assert published == (challenger,)
+    row = next(one for one in releases_of(own_installation) if one["release_id"] == current(own_installation))
+    assert (row["who"], row["why"]) == ("admin", "to see it in the shop window")
+
+
+def releases_of(installation: Any) -> list[dict[str, Any]]:
+    version = tables.current_version(installation.lake, "releases")
+    assert version is not None
+    rows = [row for batch in tables.read_table(installation.lake, "releases", version) for row in batch.to_pylist()]
+    return sorted(rows, key=lambda row: row["sequence"])
+
+
+def current(installation: Any) -> str:
+    with connect(installation.settings.var / "serving") as connection:
+        ((release_id,),) = connection.execute("SELECT release_id FROM release").fetchall()
+    return str(release_id)
+
+
+@pytest.fixture(scope="module")
+def rolled_back(own_installation: Any, promoted: str) -> dict[str, Any]:
+    done = own_installation.marquee("rollback", "--why", "people complain", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    row = releases_of(own_installation)[-1]
+    assert (row["action"], row["who"], row["why"]) == ("rollback", "admin", "people complain")
+    return row
+
+
+def test_a_rollback_takes_model_and_tables_back_together(
+    own_installation: Any, rolled_back: dict[str, Any], in_mlflow: None
+) -> None:
+    assert registry.champion("marquee") == rolled_back["model_version"]
+    assert current(own_installation) == rolled_back["release_id"] != rolled_back["previous_release_id"]
+    printed = own_installation.marquee("releases").stdout
+    assert "people complain" in printed and rolled_back["previous_release_id"] in printed
+
+
+def test_what_was_rolled_back_comes_back_by_a_persons_word_only(
+    own_installation: Any, rolled_back: dict[str, Any], in_mlflow: None
+) -> None:
+    gone = next(row for row in releases_of(own_installation) if row["release_id"] == rolled_back["previous_release_id"])
+    refused = own_installation.marquee("publish", "--model-version", gone["model_version"])
+    assert refused.returncode != 0 and "was rolled back" in refused.stdout + refused.stderr
+    assert current(own_installation) == rolled_back["release_id"]
+    done = own_installation.marquee(
+        "publish", "--model-version", gone["model_version"], "--why", "they liked it after all"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert current(own_installation) == gone["release_id"] and registry.champion("marquee") == gone["model_version"]
+
+
+def test_a_release_is_fetched_to_another_machine(
+    own_installation: Any, rolled_back: dict[str, Any], tmp_path: Path
+) -> None:
+    done = own_installation.marquee("releases", "--plot", str(tmp_path / "churn.png"))
+    assert done.returncode == 0 and (tmp_path / "churn.png").read_bytes().startswith(b"\x89PNG")
+    here = own_installation.settings.var / "serving" / "releases" / f"{rolled_back['release_id']}.duckdb"
+    before = here.read_bytes()
+    here.unlink()
+    done = own_installation.marquee("fetch-release", rolled_back["release_id"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert here.read_bytes() == before

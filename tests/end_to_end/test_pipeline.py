@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import sqlite3
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ import pandas as pd
 import pytest
 
 from marquee import registry
+from marquee.lake import raw as raw_files
 from marquee.lake import tables
 from marquee.releases import connect
 from marquee.sources import FORMATS
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.end_to_end
 
 K = 10
+BY_HAND = {"forget_person", "overrule_gate", "rollback_release"}
 #: The lists are computed in float32: of two scores nearer than this, either may come first.
 NEAR = 1e-5
 
@@ -63,7 +67,7 @@ def sides(installation: Any, raw: Any) -> tuple[list[Any], list[Any]]:
 
 def test_all_three_runs_are_green_in_airflows_api(installation: Any, pipeline: Any) -> None:
     with installation.client() as client:
-        assert {dag.dag_id for dag in client.dags()} == {*pipeline.runs, "forget_person", "overrule_gate"}
+        assert {dag.dag_id for dag in client.dags()} == {*pipeline.runs, *BY_HAND}
         for dag_id, run in pipeline.runs.items():
             assert client.last_run(dag_id) == (run.run_id, "success", client.last_run(dag_id)[2])
             assert [run_id for run_id, state in run_states(client, dag_id).items()] == [run.run_id]
@@ -153,7 +157,8 @@ def test_scores_fall_along_each_list(release: Any) -> None:
 def test_popular_items_are_those_with_most_ratings_in_the_raw_file(release: Any, raw: Any) -> None:
     counts = Counter(rating.item_id for rating in raw.ratings)
     ranked = sorted(counts, key=lambda item: (-counts[item], item))[:K]
-    assert rows(release, "SELECT position, item_id, title, n_ratings FROM popular_items ORDER BY position") == [
+    query = "SELECT position, item_id, title, n_ratings FROM popular_items WHERE scope = 'overall' ORDER BY position"
+    assert rows(release, query) == [
         (position, item, raw.titles[item], counts[item]) for position, item in enumerate(ranked, start=1)
     ]
 
@@ -193,8 +198,9 @@ def test_the_release_can_be_traced_to_its_origin(
     assert httpx.get(run.tags["airflow.url"], trust_env=False).is_success
     # each row of the tables, too
     assert rows(release, "SELECT DISTINCT source_sha256 FROM items") == [(sha256,)]
-    assert rows(release, "SELECT DISTINCT model_version, mlflow_run_id FROM model") == [
-        (origin["model_version"], origin["mlflow_run_id"])
+    assert rows(release, "SELECT model_version FROM model_card") == [(origin["model_version"],)]
+    assert rows(release, "SELECT DISTINCT mlflow_run_id FROM evaluation WHERE is_champion") == [
+        (origin["mlflow_run_id"],)
     ]
 
 
@@ -265,12 +271,47 @@ def test_the_floors_metrics_in_mlflow_as_computed_from_the_raw_file(
         assert run.metrics["evaluated_users"] == by_hand.pop("evaluated_users")
         for name, value in by_hand.items():
             assert run.metrics[f"floor_{name}"] == pytest.approx(value, abs=1e-12), name
-    published = {
-        metric: (value, floor) for metric, value, floor in rows(release, "SELECT metric, value, floor FROM model")
-    }
-    for name in ("ndcg_at_10", "recall_at_10", "coverage_at_10"):
-        assert published[name] == (run.metrics[name], run.metrics[f"floor_{name}"])
-    assert published["ndcg_at_10"][0] >= published["ndcg_at_10"][1], "the gate lets nothing through below the floor"
+    for column, prefix in (("is_champion", ""), ("is_floor", "floor_")):
+        published = dict(rows(release, f"SELECT metric, value FROM evaluation WHERE {column}"))  # noqa: S608
+        for name in ("ndcg_at_10", "recall_at_10", "coverage_at_10"):
+            assert published[name] == run.metrics[f"{prefix}{name}"]
+    assert run.metrics["ndcg_at_10"] >= run.metrics["floor_ndcg_at_10"], "the gate lets nothing through below the floor"
+
+
+#: From a row of a list to the lines that it comes from: the item's, and those of the ratings that made it popular.
+TRACED = """
+    SELECT
+        listed.item_id, listed.title, listed.score, items.source_file AS item_file, items.source_line AS item_line,
+        rated.user_id, rated.rating, rated.source_sha256, rated.source_file, rated.source_line
+    FROM recommendations AS listed
+    JOIN items ON items.item_id = listed.item_id
+    JOIN lake_ratings AS rated ON rated.item_id = listed.item_id
+    WHERE listed.user_id = '42' AND listed.position IN (1, 10)
+"""
+
+
+def test_a_row_is_traced_to_the_lines_of_the_raw_file(installation: Any, pipeline: Any, release: Any) -> None:
+    traced = json.loads(installation.marquee("sql", TRACED, "--json").stdout)
+    (sha256,) = {row["source_sha256"] for row in traced}
+    manifest = raw_files.manifests(installation.lake, sha256)[0]
+    (stored,) = manifest.files
+    body = installation.lake.client().get_object(Bucket="marquee", Key=raw_files.file_key(sha256, stored.name))["Body"]
+    kept = body.read()
+    assert hashlib.sha256(kept).hexdigest() == stored.sha256 == sha256
+    with zipfile.ZipFile(io.BytesIO(kept)) as archive:
+        files = {
+            name: archive.read(name.removeprefix(f"{stored.name}!/")).decode().splitlines()
+            for name in {row[column] for row in traced for column in ("item_file", "source_file")}
+        }
+    listed = "SELECT item_id FROM recommendations WHERE user_id = '42' AND position IN (1, 10)"
+    assert {row["item_id"] for row in traced} == {item for (item,) in rows(release, listed)}
+    for row in traced:
+        assert files[row["item_file"]][row["item_line"] - 1].startswith(f"{row['item_id']},")
+        user, item, rating, _ = files[row["source_file"]][row["source_line"] - 1].split(",")
+        assert (user, item, float(rating)) == (row["user_id"], row["item_id"], row["rating"])
+    # A popular item's score is how many ratings it has: each of them is there.
+    scores = {row["item_id"]: row["score"] for row in traced}
+    assert Counter(row["item_id"] for row in traced) == {item: round(score) for item, score in scores.items()}
 
 
 def test_sql_by_the_command(installation: Any, pipeline: Any) -> None:

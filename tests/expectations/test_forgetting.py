@@ -39,6 +39,7 @@ def broken(fresh_lake: Lake, prepare_table: PrepareTable) -> Lake:
                 "title": ["A"] * 3,
                 "score": [float("nan"), 1.0, float("nan")],
                 "source": ["als"] * 3,
+                "because": [[]] * 3,
             }
         )
         prepare_table(fresh_lake, "recommendations", batch, [rows.cast(arrow_schema(RECOMMENDATIONS))])

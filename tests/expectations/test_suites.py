@@ -52,7 +52,7 @@ def good_recommendations() -> list[Row]:
     rows = [("x", 1, "a", 2.0), ("x", 2, "b", 1.5), ("x", 3, "c", 1.5), ("y", 1, "c", 9.0), ("y", 2, "a", 8.0)]
     rows.append(("y", 3, "d", -1.0))
     names = ("user_id", "position", "item_id", "score")
-    return [dict(zip(names, row, strict=True)) | {"title": "Title", "source": "als"} for row in rows]
+    return [dict(zip(names, row, strict=True)) | {"title": "Title", "source": "als", "because": []} for row in rows]
 
 
 GOOD: dict[str, tuple[Callable[[], Suite], Callable[[], list[Row]]]] = {

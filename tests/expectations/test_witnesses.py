@@ -35,6 +35,7 @@ def values(column: Column) -> st.SearchStrategy[Any]:
         "timestamp": st.integers(-3, 3).map(lambda days: START + timedelta(days=days)),
         "strings": st.lists(st.sampled_from("ab"), max_size=2),
         "boolean": st.booleans(),
+        "reasons": st.lists(st.just({"item_id": "a", "title": "A", "share": 0.5}), max_size=2),
     }
     return of_type[column.type] | (st.none() if column.name < "s" else st.nothing())
 

@@ -52,7 +52,7 @@ def slow_lists(files: RecommenderFiles, user_ids: list[str], k: int) -> pd.DataF
         if user_id in known:
             user = known.index(user_id)
             seen = set(files.seen_indices[files.seen_indptr[user] : files.seen_indptr[user + 1]].tolist())
-            if files.user_factors is not None and files.item_factors is not None:
+            if files.user_factors is not None and files.item_factors is not None and files.user_factors[user].any():
                 source = "als"
                 scores = [
                     float(np.dot(files.user_factors[user].astype(float), row.astype(float)))

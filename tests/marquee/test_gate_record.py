@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from mlflow import MlflowClient
 
-from expectations.contracts import DECISIONS
+from expectations.contracts import DECISIONS, RELEASES
 from expectations.schema import arrow_schema
 from marquee import registry
 from marquee.errors import RegistryError, TrainingError
@@ -20,6 +20,7 @@ from marquee.gate import enacting, record
 from marquee.lake import tables
 from marquee.lake.objects import Lake
 from marquee.recommender_files import RecommenderFiles
+from marquee.releases import ledger
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SCHEMA = arrow_schema(DECISIONS)
@@ -165,3 +166,31 @@ def test_a_person_overrules_the_gate(lake: Lake, a_run: Callable[[str], str], mo
         enacting.overrule(lake, SCHEMA, version="1", why=" ", **words)  # type: ignore[arg-type]
     with pytest.raises(RegistryError, match="99"):
         enacting.overrule(lake, SCHEMA, version="99", why="because", **words)  # type: ignore[arg-type]
+
+
+def test_what_a_person_rolled_back_is_no_champion_again(
+    fresh_lake: Lake, a_run: Callable[[str], str], model: str
+) -> None:
+    first, second = a_run("before"), a_run("rolled back")
+    one = enact(fresh_lake, decision(first), standing(fresh_lake, model), "first", model)["champion_version"]
+    begun = standing(fresh_lake, model)
+    two = enact(fresh_lake, decision(second), begun, "second", model)["champion_version"]
+    rows_of = [("publish", "r1", one), ("publish", "r2", two), ("rollback", "r1", one)]
+    asked = ledger.Asked("act", "ada", "it lies", AT)
+    ledger.add(
+        fresh_lake,
+        lambda _: [ledger.row(*row[:2], asked, model_name=model, model_version=row[2]) for row in rows_of],
+        fence=1,
+        schema=arrow_schema(RELEASES),
+    )
+    registry.set_alias(model, registry.CHAMPION, one)  # as the rollback does
+    assert not enact(fresh_lake, decision(second), begun, "second", model)["is_changed"], "the task is tried again"
+    again = enact(fresh_lake, decision(second), standing(fresh_lake, model), "third", model)
+    assert again["action"] == "keep" and again["champion_version"] == one
+    assert again["reason"].startswith(f"The champion stays, for version {two} of the model was rolled back")
+    assert registry.champion(model) == one
+    other = enact(fresh_lake, decision(a_run("new")), standing(fresh_lake, model), "fourth", model)
+    assert other["is_changed"] and registry.champion(model) == other["champion_version"]
+    change = record.newest_change(fresh_lake, model)
+    assert change is not None and change.row["champion_version"] == other["champion_version"]
+    assert record.newest_change(fresh_lake, "another") is None

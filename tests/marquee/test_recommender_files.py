@@ -26,11 +26,13 @@ def als() -> RecommenderFiles:
         seen_indptr=np.array([0, 0, 2], np.int64),
         seen_indices=np.array([0, 2], np.int32),
         source="als",
+        seen_ratings=np.array([4.5, -1], np.float32),
+        n_recent=np.array([0, 0, 1], np.int64),
     )
 
 
 def popular() -> RecommenderFiles:
-    return replace(als(), user_factors=None, item_factors=None, source="popular")
+    return replace(als(), user_factors=None, item_factors=None, source="popular", seen_ratings=None, n_recent=None)
 
 
 @pytest.mark.parametrize("files", [als(), popular()], ids=["als", "popular"])
@@ -42,12 +44,27 @@ def test_what_is_saved_is_loaded(tmp_path: Path, files: RecommenderFiles) -> Non
     for name in ("user_ids", "item_ids", "titles"):
         assert isinstance(getattr(loaded, name), pa.StringArray)
         assert getattr(loaded, name).equals(getattr(files, name))
-    for name in ("n_ratings", "user_factors", "item_factors", "seen_indptr", "seen_indices"):
+    for name in (
+        "n_ratings",
+        "user_factors",
+        "item_factors",
+        "seen_indptr",
+        "seen_indices",
+        "seen_ratings",
+        "n_recent",
+    ):
         saved, found = getattr(files, name), getattr(loaded, name)
         assert (saved is None) == (found is None)
         if saved is not None:
             assert found.dtype == saved.dtype
             np.testing.assert_array_equal(found, saved)
+
+
+def test_cold_are_those_without_factors() -> None:
+    files = als()
+    assert files.user_factors is not None
+    assert replace(files, user_factors=files.user_factors * [[0], [1]]).is_cold.tolist() == [True, False]
+    assert popular().is_cold.tolist() == [True, True]
 
 
 def test_a_popularity_model_has_no_factor_files(tmp_path: Path) -> None:
@@ -74,6 +91,8 @@ def test_a_popularity_model_has_no_factor_files(tmp_path: Path) -> None:
         ({"user_factors": np.ones((2, 3), np.float32)}, "user_factors has the shape (2, 3) instead of (2, 2)"),
         ({"item_factors": np.full((3, 2), np.nan, np.float32)}, "item_factors holds values that are no finite numbers"),
         ({"seen_indptr": np.array([0, 1, 3])}, "seen_indptr does not divide the 2 seen_indices into rows"),
+        ({"seen_ratings": np.ones(3, np.float32)}, "seen_ratings has the shape (3,) instead of (2,)"),
+        ({"n_recent": np.ones(2, np.int64)}, "n_recent has the shape (2,) instead of (3,)"),
         ({"seen_indices": np.array([0, 3], np.int32)}, "seen_indices names items outside 0 to 2"),
     ],
 )

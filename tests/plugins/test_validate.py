@@ -148,7 +148,8 @@ def test_tables_beside_it_are_validated_too(connected: Lake) -> None:
 
 
 def test_recommendations_need_their_k(connected: Lake) -> None:
-    row = {"user_id": "u", "position": 1, "item_id": "1", "title": "One", "score": 1.0, "source": "als"}
+    row = {"user_id": "u", "position": 1, "item_id": "1", "title": "One", "score": 1.0, "source": "als",
+           "because": []}  # fmt: skip
     schema = arrow_schema(TABLES["recommendations"])
     write(connected, "recommendations", "release", pa.Table.from_pylist([row], schema=schema))
     assert run("recommendations", "release", k="1")["rows"] == 1

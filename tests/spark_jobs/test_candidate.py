@@ -10,10 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
 from marquee import registry
+from marquee.explanations import explainer_of
 from marquee.lake import outcome, snapshots
 from marquee.lake.objects import Lake
 from marquee.recommender_files import RecommenderFiles
@@ -116,12 +118,23 @@ def test_als_beats_the_floor_where_there_are_two_tastes(
     assert (len(files.user_ids), len(files.item_ids), files.rank) == (N_USERS, N_ITEMS, 4)
     assert dict(zip(files.item_ids.to_pylist(), files.titles.to_pylist(), strict=True))["7"] == "Title 7"
     ids = files.item_ids.to_pylist()
+    assert files.seen_ratings is not None and files.n_recent is not None
     seen = {
-        (user, ids[item])
+        (user, ids[files.seen_indices[place]], float(files.seen_ratings[place]))
         for at, user in enumerate(files.user_ids.to_pylist())
-        for item in files.seen_indices[files.seen_indptr[at] : files.seen_indptr[at + 1]]
+        for place in range(files.seen_indptr[at], files.seen_indptr[at + 1])
     }
-    assert seen == {(row["user_id"], row["item_id"]) for row in ratings("")}
+    assert seen == {(row["user_id"], row["item_id"], row["rating"]) for row in ratings("")}
+    latest = sorted(ratings(""), key=lambda row: row["rated_at"])[-len(ratings("")) // 10 - 1 :]
+    counts = Counter(row["item_id"] for row in latest)
+    assert {item: n for item, n in zip(ids, files.n_recent.tolist(), strict=True) if n} == counts
+    # and its scores are sums of what the history's items have in them
+    explainer = explainer_of(files)
+    assert explainer is not None and files.user_factors is not None and files.item_factors is not None
+    everything = np.tile(np.arange(N_ITEMS), (N_USERS, 1))
+    sums = np.stack([shares.sum(axis=0) for _, shares in explainer.shares(np.arange(N_USERS), everything)])
+    scores = files.user_factors.astype(float) @ files.item_factors.astype(float).T
+    np.testing.assert_allclose(sums, scores, rtol=1e-4, atol=1e-4 * float(np.abs(scores).max()))
 
 
 def test_the_same_candidate_again_is_found_not_trained(train: Callable[..., Any], snapshot: dict[str, Any]) -> None:

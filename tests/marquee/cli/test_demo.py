@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 from rich.console import Console
 
@@ -13,6 +12,7 @@ from marquee import releases
 from marquee.cli import demo
 from marquee.errors import SourceError
 from marquee.settings import settings
+from tests import small_release
 
 SHA = "c" * 64
 
@@ -27,38 +27,16 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 def publish(folder: Path, *, is_generated: bool) -> None:
-    users = ["10", "9", "8", "7"]
-    about = {"model_name": "marquee", "model_version": "4", "mlflow_run_id": "run4"}
-    model = [
-        {**about, "source": "als", "rank": 8, "metric": metric, "value": value, "floor": floor}
-        for metric, value, floor in (
-            ("ndcg_at_1", 0.2468, 0.1357), ("ndcg_at_5", 0.9753, 0.8642),
-            ("coverage", 0.7, 0.1), ("seconds", 3.5, None),
-        )
-    ]  # fmt: skip
-    stamp = {
-        **about, "release_id": "r1", "created_at": "2026-11-23T18:30:00+00:00", "ratings_version": 3,
-        "items_version": 2, "recommendations_version": 1, "raw_sha256": [SHA], "ingest_run_ids": ["manual__1"],
-        "train_run_id": "asset__1", "publish_run_id": "asset__2", "is_generated": is_generated, "k": 1,
-        "marquee_version": "0.1.0",
-    }  # fmt: skip
-    tables = {
-        "recommendations": pa.table(
-            {
-                "user_id": users, "position": [1] * 4, "item_id": ["i"] * 4, "title": ["[bold]M[/] (1995)"] * 4,
-                "score": [0.5] * 4, "source": ["als"] * 4,
-            }
-        ),
-        "items": pa.table(
-            {
-                "item_id": ["i"], "title": ["[bold]M[/] (1995)"], "genres": [["Drama"]], "source_sha256": [SHA],
-                "source_file": ["movies.csv"], "source_line": [2], "is_listed": [True],
-            }
-        ),
-        "item_counts": pa.table({"item_id": ["i"], "n_ratings": [5]}),
-        "model": pa.Table.from_pylist(model),
-        "release": pa.Table.from_pylist([stamp]),
-    }  # fmt: skip
+    title = "[bold]M[/] (1995)"
+    lists = [
+        {"user_id": user, "position": 1, "item_id": "i", "title": title, "score": 0.5, "source": "als"}
+        for user in ("10", "9", "8", "7")
+    ]
+    tables = small_release.tables("r1", lists, [small_release.item("i", title, ["Drama"])], k=1)
+    tables["evaluation"] = small_release.evaluation(
+        ndcg_at_1=(0.2468, 0.1357), ndcg_at_5=(0.9753, 0.8642), coverage=(0.7, 0.1), seconds=(3.5, 3.5)
+    )
+    tables["release"] = small_release.stamp("r1", 1, raw_sha256=[SHA], is_generated=is_generated)
     releases.build(folder, "r1", tables)
     releases.switch(folder, "r1")
 

@@ -19,62 +19,29 @@ from expectations.contracts import TABLES, Column
 from expectations.schema import DUCKDB_TYPES
 from marquee import releases
 from marquee.errors import LakeError, ReleaseError
+from tests import small_release
 
-SHA = "a" * 64
+BECAUSE = [{"item_id": "i2", "title": "Two", "share": 0.75}, {"item_id": "i1", "title": "One", "share": 0.125}]
 
 
 def inputs(release_id: str, n_users: int = 3, k: int = 2) -> dict[str, Any]:
     """What `build` takes; every title tells the release, so that a mixed read can be seen."""
-    lists = pa.table(
-        {
-            # Last user first: the published order is not that of the input.
-            "user_id": [f"u{user}" for user in reversed(range(n_users)) for _ in range(k)],
-            "position": list(range(1, k + 1)) * n_users,
-            "item_id": [f"i{position}" for _ in range(n_users) for position in range(k)],
-            "title": [release_id] * (n_users * k),
-            "score": [1.0 / (1 + position) for _ in range(n_users) for position in range(k)],
-            "source": ["als"] * (n_users * k),
-        }
-    )
-    items = pa.table(
-        {
-            "item_id": ["i2", "i1", "i0"],
-            "title": ["Two", "One", "Zero"],
-            "genres": [["Drama"], [], ["Comedy", "Drama"]],
-            "is_listed": [True, True, False],
-            "source_sha256": [SHA] * 3,
-            "source_file": ["movies.csv"] * 3,
-            "source_line": [4, 3, 2],
-        }
-    )
-    counts = pa.table({"item_id": ["i0", "i1", "i2", "i9"], "n_ratings": [5, 7, 1, 7]})
-    about = {"model_name": "marquee", "model_version": "4", "mlflow_run_id": "run4"}
-    metrics = [
-        {**about, "source": "als", "rank": 8, "metric": "ndcg_at_2", "value": 0.25, "floor": 0.125},
-        {**about, "source": "als", "rank": 8, "metric": "fit_seconds", "value": 3.5, "floor": None},
+    lists = [
+        {"user_id": f"u{user}", "position": position, "item_id": f"i{position - 1}", "title": release_id,
+         "score": 1.0 / position, "source": "als", "because": BECAUSE if position == 1 else []}
+        # Last user first: the published order is not that of the input.
+        for user in reversed(range(n_users))
+        for position in range(1, k + 1)
+    ]  # fmt: skip
+    items = [
+        small_release.item("i2", "Two", ["Drama"], 4),
+        small_release.item("i1", "One", [], 3),
+        small_release.item("i0", "Zero", ["Comedy", "Drama"], 2, is_listed=False),
     ]
-    stamp = {
-        **about,
-        "release_id": release_id,
-        "created_at": datetime(2026, 11, 23, 18, 30, tzinfo=UTC).isoformat(),
-        "ratings_version": 3,
-        "items_version": 2,
-        "recommendations_version": 1,
-        "raw_sha256": [SHA, "b" * 64],
-        "ingest_run_ids": ["manual__1", "manual__2"],
-        "train_run_id": "asset__1",
-        "publish_run_id": "asset__2",
-        "is_generated": False,
-        "k": k,
-        "marquee_version": "0.1.0",
-    }
-    return {
-        "recommendations": lambda: iter(lists.to_batches(max_chunksize=2)),
-        "items": items,
-        "item_counts": counts,
-        "model": pa.Table.from_pylist(metrics),
-        "release": pa.Table.from_pylist([stamp]),
-    }
+    made = small_release.tables(release_id, lists, items, k)
+    counts = {"item_id": ["i0", "i1", "i2", "i9"], "n_ratings": [5, 7, 1, 7], "n_recent": [0, 1, 1, 3]}
+    streamed = made["recommendations"].to_batches(max_chunksize=2)
+    return made | {"recommendations": lambda: iter(streamed), "item_counts": pa.table(counts)}
 
 
 def publish(folder: Path, release_id: str) -> Path:
@@ -84,7 +51,7 @@ def publish(folder: Path, release_id: str) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / "releases").iterdir() if path.name != ".lock")
+    return sorted(path.name for path in (folder / "releases").iterdir() if path.name not in (".lock", ".switching"))
 
 
 def test_a_release_holds_what_went_in(tmp_path: Path) -> None:
@@ -99,12 +66,12 @@ def test_a_release_holds_what_went_in(tmp_path: Path) -> None:
             return reader.execute(query).fetchall()
 
         assert rows("FROM recommendations") == [
-            ("u0", 1, "i0", "r1", 1.0, "als"),
-            ("u0", 2, "i1", "r1", 0.5, "als"),
-            ("u1", 1, "i0", "r1", 1.0, "als"),
-            ("u1", 2, "i1", "r1", 0.5, "als"),
-            ("u2", 1, "i0", "r1", 1.0, "als"),
-            ("u2", 2, "i1", "r1", 0.5, "als"),
+            ("u0", 1, "i0", "r1", 1.0, "als", BECAUSE),
+            ("u0", 2, "i1", "r1", 0.5, "als", []),
+            ("u1", 1, "i0", "r1", 1.0, "als", BECAUSE),
+            ("u1", 2, "i1", "r1", 0.5, "als", []),
+            ("u2", 1, "i0", "r1", 1.0, "als", BECAUSE),
+            ("u2", 2, "i1", "r1", 0.5, "als", []),
         ]
         assert rows("SELECT item_id, title, genres FROM items") == [
             ("i0", "Zero", ["Comedy", "Drama"]),
@@ -112,13 +79,22 @@ def test_a_release_holds_what_went_in(tmp_path: Path) -> None:
             ("i2", "Two", ["Drama"]),
         ]
         # i1 and i9 have 7 ratings each, and the catalogue does not know i9.
-        assert rows("FROM popular_items") == [(1, "i1", "One", 7), (2, "i9", "i9", 7)]
-        assert rows("SELECT metric, value, floor, rank FROM model") == [
-            ("fit_seconds", 3.5, None, 8),
-            ("ndcg_at_2", 0.25, 0.125, 8),
+        assert rows("FROM popular_items") == [
+            ("genre:Comedy", 1, "i0", "Zero", 5),
+            ("genre:Drama", 1, "i0", "Zero", 5),
+            ("genre:Drama", 2, "i2", "Two", 1),
+            ("overall", 1, "i1", "One", 7),
+            ("overall", 2, "i9", "i9", 7),
+            ("recent", 1, "i9", "i9", 3),
+            ("recent", 2, "i1", "One", 1),
+        ]
+        assert rows("SELECT candidate, metric, value, is_floor FROM evaluation") == [
+            ("als", "fit_seconds", 3.5, False),
+            ("als", "ndcg_at_2", 0.25, False),
+            ("popular", "ndcg_at_2", 0.125, True),
         ]
         assert rows("SELECT created_at, n_users, n_items, raw_sha256, ingest_run_ids, is_generated FROM release") == [
-            (datetime(2026, 11, 23, 18, 30), 3, 3, [SHA, "b" * 64], ["manual__1", "manual__2"], False)
+            (datetime(2026, 11, 23, 18, 30), 3, 3, [small_release.SHA, "b" * 64], ["manual__1", "manual__2"], False)
         ]
 
 
@@ -133,8 +109,9 @@ def test_a_time_with_a_zone_is_published_in_utc(tmp_path: Path, created_at: Any)
 
 
 def test_the_published_tables_are_those_of_the_sql_files() -> None:
-    files = {path.stem for path in (Path(releases.__file__).parent / "sql").glob("*.sql")}
-    assert files == set(releases.PUBLISHED)
+    files = {path.stem for path in (Path(releases.__file__).parent.parent / "sql").glob("*.sql")}
+    assert files == {*releases.PUBLISHED, releases.VIEWS}
+    assert set(releases.PUBLISHED) <= TABLES.keys()
 
 
 @pytest.mark.parametrize("table", [table for table in TABLES.values() if table.name in releases.PUBLISHED])
@@ -242,6 +219,7 @@ def test_a_look_up_reads_few_row_groups(tmp_path: Path) -> None:
                     "title": ["One"] * len(users),
                     "score": [0.5] * len(users),
                     "source": ["als"] * len(users),
+                    "because": [BECAUSE] * len(users),
                 }
             )
 

@@ -1,0 +1,1 @@
+"""Recommendations by HTTP, read-only, beside the published file."""
