@@ -315,6 +315,13 @@ USERS = Table(
             "boolean",
             "whether the model has nothing to tell the user by: the list is the popular one",
         ),
+        Column(
+            "first_row",
+            "long",
+            "rowid of the user's first row in recommendations, where the list lies in one piece",
+            minimum=0,
+        ),
+        Column("n_rows", "long", "rows of the user's list", minimum=0),
     ),
 )
 

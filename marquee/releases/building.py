@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from marquee.errors import MarqueeError, ReleaseError
-from marquee.releases.files import UNFINISHED, path_of, put_in_place, rejected_path, release_errors
+from marquee.releases.files import UNFINISHED, path_of, put_in_place, quoted, rejected_path, release_errors
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +34,8 @@ PUBLISHED = (
 #: Macros and views over them.
 VIEWS = "views"
 MEMORY = "1GB"
+#: How a file is laid out: a look-up unpacks a row group's columns, so small ones are faster, and take more space.
+LAYOUT = "ROW_GROUP_SIZE 20480"
 
 
 def published_sql() -> list[str]:
@@ -113,7 +115,9 @@ def _write(path: Path, tables: Mapping[str, Rows], ddl: Sequence[str]) -> None:
     # temp_directory: what a sort spills lies beside the file, on the disk that the release needs anyway.
     config = {"memory_limit": MEMORY, "temp_directory": f"{path}.tmp", "autoinstall_known_extensions": False}
     raised: list[MarqueeError] = []
-    with duckdb.connect(str(path), config=config) as connection:
+    with duckdb.connect(config=config) as connection:
+        connection.execute(f"ATTACH {quoted(path)} AS unfinished ({LAYOUT})")
+        connection.execute("USE unfinished")
         # Not in `config`: icu, which knows time zones, is there only after the start.
         connection.execute("SET TimeZone = 'UTC'")
         for name, rows in tables.items():
@@ -125,7 +129,9 @@ def _write(path: Path, tables: Mapping[str, Rows], ddl: Sequence[str]) -> None:
             if raised:  # DuckDB keeps only the words of what a stream raised: not its class, nor whether it will pass
                 raise raised[0] from None
             raise
-        connection.execute("CHECKPOINT")
+        connection.execute("CHECKPOINT unfinished")
+        connection.execute("USE memory")
+        connection.execute("DETACH unfinished")
     wal = path.with_name(f"{path.name}.wal")
     if wal.exists():
         raise ReleaseError(f"{wal} is left after the checkpoint, so the release is not whole: build it again.")

@@ -15,10 +15,21 @@ from typing import TYPE_CHECKING
 
 from marquee.lake.objects import Lake
 from marquee.releases import lease, ledger, remote
-from marquee.releases.building import MEMORY
+from marquee.releases.building import LAYOUT, MEMORY
 from marquee.releases.files import LINK, UNFINISHED, path_of, put_in_place, quoted, release_errors, sha256_of
 from marquee.releases.following import fill
 from marquee.releases.standing import standing
+
+#: Where the lists lie in the new table (`marquee/sql/users.sql`).
+PLACES_ANEW = """
+UPDATE new.users
+SET first_row = coalesce(placed.first_row, 0), n_rows = coalesce(placed.n_rows, 0)
+FROM new.users AS known
+LEFT JOIN (
+    SELECT user_id, min(rowid) AS first_row, count(*) AS n_rows FROM new.recommendations GROUP BY user_id
+) AS placed ON placed.user_id = known.user_id
+WHERE users.user_id = known.user_id
+"""
 
 if TYPE_CHECKING:
     import duckdb
@@ -104,15 +115,18 @@ def hit_tables(connection: duckdb.DuckDBPyConnection, subject: Subject) -> dict[
 def _copy(path: Path, new: Path, subject: Subject, hit: dict[str, tuple[str, str]]) -> None:
     """All tables, views, macros and comments of a file, in the order of its rows, without the subject's."""
     with _opened(path) as connection:
-        connection.execute(f"ATTACH {quoted(new)} AS new")
+        connection.execute(f"ATTACH {quoted(new)} AS new ({LAYOUT})")
         connection.execute("COPY FROM DATABASE old TO new (SCHEMA)")
-        for table in _columns(connection):
+        tables = _columns(connection)
+        for table in tables:
             kept, goes = hit.get(table, ("*", "false"))
             connection.execute(
                 f'INSERT INTO new."{table}" SELECT {kept} FROM old."{table}" '  # noqa: S608 - names of its own catalogue
                 f"WHERE $id IS NOT NULL AND NOT coalesce({goes}, false)",
                 {"id": subject.id},
             )
+        if "recommendations" in hit and "users" in tables:
+            connection.execute(PLACES_ANEW)
         connection.execute("CHECKPOINT new")
         connection.execute("DETACH new")
 

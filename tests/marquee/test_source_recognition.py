@@ -485,10 +485,11 @@ def test_other_packings_are_named(tmp_path: Path, container: str, head: bytes, p
 )
 def test_names_in_archives_are_no_paths(tmp_path: Path, container: str, name: str) -> None:
     """They are shown and compared, and lead nowhere."""
-    before = set(tmp_path.parent.rglob("*"))
-    found = made(tmp_path, container, {name: CSV})
-    assert found.files == {container: tmp_path / container}
-    assert set(tmp_path.parent.rglob("*")) - before == {tmp_path / container}
+    folder = tmp_path / "a" / "b"  # so deep that the names would lead to tmp_path, which is this test's alone
+    folder.mkdir(parents=True)
+    found = made(folder, container, {name: CSV})
+    assert found.files == {container: folder / container}
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {folder / container}
     assert sample(found.located, found.members[0].member, 1000) == CSV
 
 

@@ -14,8 +14,10 @@ import duckdb
 import pytest
 
 import marquee
+from marquee.forgetting.subject import Subject
 from marquee.recommendations import PopularItem, Reason, Recommendation, Recommendations, SimilarItem
 from marquee.recommendations import ReadingError as CantRead
+from marquee.releases import forgetting
 from marquee.settings import PROJECT
 from tests.marquee.serving.releases_made import publish
 
@@ -63,6 +65,20 @@ def test_the_next_call_reads_the_new_release(tmp_path: Path) -> None:
     assert {each.title for each in recommendations.for_user("1")} == {"r2"}
     publish(tmp_path, "r1", ["1"])
     assert recommendations.release == "r1", "one that is taken back"
+
+
+def test_lists_are_found_after_somebody_was_forgotten(tmp_path: Path) -> None:
+    path = publish(tmp_path, "r1", ["1", "2", "3"])
+    recommendations = Recommendations(tmp_path)
+    assert forgetting.renew(path, Subject("user", "2"))
+    assert {each.source for each in recommendations.for_user("2")} == {"popular"}
+    for user in ("1", "3"):
+        assert [(each.user_id, each.item_id) for each in recommendations.for_user(user)] == [
+            (user, "i0"), (user, "i1"), (user, "i2")
+        ]  # fmt: skip
+    assert forgetting.renew(path, Subject("item", "i1"))
+    assert [each.item_id for each in recommendations.for_user("3")] == ["i0", "i2"]
+    assert [each.item_id for each in recommendations.for_user("3", 1)] == ["i0"]
 
 
 def test_a_file_replaced_under_its_name_is_read_anew(tmp_path: Path) -> None:
