@@ -20,17 +20,19 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 LINK = "recommendations.duckdb"
-#: The name of a release's file within the DuckDB that reads it. Each release has a DuckDB of its own, in memory: an
-#: application may open the same file for itself, with other options, and a file may be replaced under its name.
-INSIDE = "published"
+#: Files are attached to a DuckDB of ours, in memory: an application may open the same file for itself, with other
+#: options; and starting a DuckDB takes ten times as long as attaching a file to one.
 #: One thread: a look-up reads little, and the next one waits for a core. Pages beyond the limit are read anew.
 OPTIONS: Mapping[str, Any] = {"threads": 1, "memory_limit": "512MB", "autoinstall_known_extensions": False}
+#: Each file has a name of its own within the DuckDB.
+_NUMBERS = count(1)
 #: How often a release is looked for that was replaced and removed between the look at the link and the opening.
 LOOKS = 20
 
@@ -84,6 +86,11 @@ class SimilarItem:
 class Release:
     """One release, open for reading, until `close`; every method may be called by many threads at once.
 
+    Args:
+        file: of the release.
+        mark: see below.
+        database: a DuckDB that has not attached this file, and is not closed before the release.
+
     Attributes:
         id: names the release.
         mark: tells a file from one that took its place under the same name.
@@ -93,28 +100,30 @@ class Release:
         duckdb.Error: the file can't be read.
     """
 
-    def __init__(self, file: Path, mark: str = "") -> None:
+    def __init__(self, file: Path, mark: str, database: duckdb.DuckDBPyConnection) -> None:
         self.file, self.mark = file, mark
-        self._database = duckdb.connect(":memory:", config=dict(OPTIONS))
+        self._name = f"release_{next(_NUMBERS)}"
+        self._owner = database  # closing it, or letting it go, would close the cursors
+        self._database = database.cursor()
         self._idle: list[duckdb.DuckDBPyConnection] = []
+        quoted = str(file).replace("'", "''")
         try:
-            quoted = str(file).replace("'", "''")
-            self._database.execute(f"ATTACH '{quoted}' AS {INSIDE} (READ_ONLY)")
-            ((release_id,),) = self._database.execute(f"SELECT release_id FROM {INSIDE}.release").fetchall()  # noqa: S608
+            self._database.execute(f"ATTACH '{quoted}' AS {self._name} (READ_ONLY)")
+            ((release_id,),) = self._database.execute(f"SELECT release_id FROM {self._name}.release").fetchall()  # noqa: S608
             self.id = str(release_id)
         except BaseException:
-            self._database.close()
+            self.close()
             raise
 
     def for_user(self, user_id: str, k: int = 10) -> list[Recommendation]:
         """The first k of the user's list, fewer where it has fewer; popular items for a user who has none."""
         _require_k(k)
-        found = self._ask(f"SELECT first_row, n_rows FROM {INSIDE}.users WHERE user_id = ?", [user_id])  # noqa: S608
+        found = self._ask(f"SELECT first_row, n_rows FROM {self._name}.users WHERE user_id = ?", [user_id])  # noqa: S608
         first, n_rows = found[0] if found else (0, 0)
         # The list lies in one piece, in order. Sorting it in SQL takes longer than to find it.
         rows = n_rows and self._ask(
             "SELECT user_id, position, item_id, title, score, source, because "  # noqa: S608
-            f"FROM {INSIDE}.recommendations WHERE rowid BETWEEN ? AND ? AND user_id = ?",
+            f"FROM {self._name}.recommendations WHERE rowid BETWEEN ? AND ? AND user_id = ?",
             [first, first + min(k, n_rows) - 1, user_id],
         )
         if not rows:
@@ -132,7 +141,7 @@ class Release:
         fewer, none for an unknown scope."""
         _require_k(k)
         rows = self._ask(
-            f"SELECT position, item_id, title, n_ratings FROM {INSIDE}.popular_items "  # noqa: S608
+            f"SELECT position, item_id, title, n_ratings FROM {self._name}.popular_items "  # noqa: S608
             "WHERE scope = ? ORDER BY position LIMIT ?",
             [scope, k],
         )
@@ -143,19 +152,19 @@ class Release:
         _require_k(k)
         rows = self._ask(
             "SELECT position, similar_item_id, title, similarity "  # noqa: S608
-            f"FROM {INSIDE}.similar_items WHERE item_id = ? ORDER BY position LIMIT ?",
+            f"FROM {self._name}.similar_items WHERE item_id = ? ORDER BY position LIMIT ?",
             [item_id, k],
         )
         return [SimilarItem(*row) for row in rows]
 
     def has_item(self, item_id: str) -> bool:
         """Whether the catalogue has the item."""
-        return bool(self._ask(f"SELECT 1 FROM {INSIDE}.items WHERE item_id = ?", [item_id]))  # noqa: S608
+        return bool(self._ask(f"SELECT 1 FROM {self._name}.items WHERE item_id = ?", [item_id]))  # noqa: S608
 
     def about(self) -> dict[str, Any]:
         """The row of table `release`: where every other row comes from."""
         with self._cursor() as cursor:
-            cursor.execute(f"SELECT * FROM {INSIDE}.release")  # noqa: S608
+            cursor.execute(f"SELECT * FROM {self._name}.release")  # noqa: S608
             names = [column[0] for column in cursor.description or ()]
             return dict(zip(names, cursor.fetchone() or (), strict=True))
 
@@ -163,6 +172,7 @@ class Release:
         """Close the file; nobody may be reading it."""
         for cursor in self._idle:
             cursor.close()
+        self._database.execute(f"DETACH DATABASE IF EXISTS {self._name}")
         self._database.close()
 
     def _ask(self, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -201,6 +211,8 @@ class Recommendations:
         self._link = given / LINK if given.is_dir() else given
         self._lock = threading.Lock()
         self._current: _Held | None = None
+        self._files: list[Path] = []
+        self._database: duckdb.DuckDBPyConnection | None = None
         self._process = os.getpid()
         with self.held():
             pass
@@ -244,7 +256,7 @@ class Recommendations:
     def close(self) -> None:
         """Close the files; calls that run end as they would, and a later call opens them anew."""
         with self._lock:
-            held, self._current = self._current, None
+            held, self._current, self._database = self._current, None, None
         if held is not None:
             self._let_go(held)
 
@@ -257,8 +269,8 @@ class Recommendations:
     def _hold(self) -> _Held:
         with self._lock:
             if self._process != os.getpid():  # a fork: the open database is the parent's, and closing it here aborts
-                _OF_PARENTS.append(self._current)
-                self._current, self._process = None, os.getpid()
+                _OF_PARENTS.append((self._current, self._database))
+                self._current, self._database, self._files, self._process = None, None, [], os.getpid()
             replaced = None
             for looks_left in reversed(range(LOOKS)):
                 found = _look(self._link)
@@ -267,7 +279,7 @@ class Recommendations:
                 if found is None:
                     raise ReadingError(f"There is no release at {self._link}: publish one first (marquee publish).")
                 try:
-                    opened = _Held(found, Release(found.file, f"{found.inode:x}-{found.changed_ns:x}"))
+                    opened = _Held(found, self._open(found))
                 except duckdb.Error as error:
                     if looks_left and (_look(self._link) != found or not found.file.exists()):
                         continue
@@ -283,16 +295,23 @@ class Recommendations:
             self._let_go(replaced)
         return held
 
+    def _open(self, found: _Found) -> Release:
+        if self._database is None or found.file in self._files:  # replaced, or current again, and somebody reads it
+            self._database = duckdb.connect(":memory:", config=dict(OPTIONS))
+        release = Release(found.file, f"{found.inode:x}-{found.changed_ns:x}", self._database)
+        self._files.append(found.file)
+        return release
+
     def _let_go(self, held: _Held) -> None:
         with self._lock:
             held.holders -= 1
-            is_last = held.holders == 0
-        if is_last:
-            held.release.close()
+            if held.holders == 0:
+                held.release.close()
+                self._files.remove(held.found.file)
 
 
-#: Databases that were open when the process was forked: never touched again, nor closed.
-_OF_PARENTS: list[_Held | None] = []
+#: What was open when the process was forked: never touched again, nor closed.
+_OF_PARENTS: list[tuple[_Held | None, duckdb.DuckDBPyConnection | None]] = []
 
 
 @dataclass(frozen=True, slots=True)

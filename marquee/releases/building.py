@@ -34,8 +34,9 @@ PUBLISHED = (
 #: Macros and views over them.
 VIEWS = "views"
 MEMORY = "1GB"
-#: How a file is laid out: a look-up unpacks a row group's columns, so small ones are faster, and take more space.
-LAYOUT = "ROW_GROUP_SIZE 20480"
+#: How a file is laid out: a look-up unpacks a row group's columns and reads whole blocks, so both are a third and a
+#: quarter of what DuckDB takes of itself; smaller ones take more space and are no faster.
+LAYOUT = "ROW_GROUP_SIZE 40960, BLOCK_SIZE 65536"
 
 
 def published_sql() -> list[str]:

@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 import marquee
+from marquee import releases
 from marquee.forgetting.subject import Subject
 from marquee.recommendations import PopularItem, Reason, Recommendation, Recommendations, SimilarItem
 from marquee.recommendations import ReadingError as CantRead
@@ -91,6 +92,21 @@ def test_a_file_replaced_under_its_name_is_read_anew(tmp_path: Path) -> None:
         with recommendations.held() as after:
             assert before.mark != after.mark
     assert recommendations.for_user("forgotten")[0].source == "popular"
+
+
+def test_a_release_that_somebody_still_reads_is_current_again(tmp_path: Path) -> None:
+    publish(tmp_path, "r1", ["1"])
+    recommendations = Recommendations(tmp_path)
+    with recommendations.held() as before:
+        publish(tmp_path, "r2", ["1"])
+        assert recommendations.for_user("1")[0].title == "r2"
+        releases.switch(tmp_path, "r1")
+        with recommendations.held() as again:
+            assert again is not before
+            assert [release.for_user("1")[0].title for release in (before, again)] == ["r1", "r1"]
+    releases.switch(tmp_path, "r2")
+    assert recommendations.for_user("1")[0].title == "r2"
+    assert [path.name for path in open_files(tmp_path)] == ["r2.duckdb"]
 
 
 def test_old_files_are_closed(tmp_path: Path) -> None:
