@@ -36,9 +36,6 @@ SEED, ITEMS, REASONS, USERS_AT_ONCE = 1, 27_000, 3, 65_536
 COLUMNS = ("user_id", "position", "item_id", "title", "score", "source", "because")
 #: Their rows tell by `source` which release they are of.
 RELEASES = ("release-a", "release-b")
-COLD_RUNS = 5
-#: Questions of each reader that are not counted.
-WARM = 1000
 WORDS = "Last First Great Dark Night Day Love War House Man Woman City River Dream Secret Lost Return King Queen Road"
 
 Rows = list[tuple[Any, ...]]
@@ -100,6 +97,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=float, default=20.0, help="questions a second of each of them")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long they ask")
     parser.add_argument("--questions", type=int, default=3000, help="of the one process that asks as fast as it can")
+    parser.add_argument("--cold", type=int, default=5, help="new processes whose first question is measured")
+    parser.add_argument("--warm", type=int, default=1000, help="questions of each reader that are not counted")
     parser.add_argument("--folder", help="where files are made; by default the system's folder for temporary ones")
     return parser
 
@@ -279,7 +278,7 @@ def measured(name: str, folder: Path, users: list[str], given: argparse.Namespac
     say(f"asking {name}")
     fresh = multiprocessing.get_context("spawn")
     with fresh.Pool(1, maxtasksperchild=1) as pool:
-        cold = [pool.apply(first_question, (name, folder, user)) for user in users[:COLD_RUNS]]
+        cold = [pool.apply(first_question, (name, folder, user)) for user in users[: given.cold]]
         alone = pool.apply(as_fast_as_it_can, (name, folder, users[: given.questions]))
     together = many_readers(name, folder, users, given, is_switching=False)
     told: dict[str, Any] = {"p50_ms": quantile(together["ms"], 0.5), "p99_ms": quantile(together["ms"], 0.99)}
@@ -349,7 +348,9 @@ def many_readers(
     answers, is_over = fresh.SimpleQueue(), fresh.Event()
     is_ready = fresh.Semaphore(0)
     readers = [
-        fresh.Process(target=read, args=(name, folder, users, given.rate, number, is_ready, is_over, answers))
+        fresh.Process(
+            target=read, args=(name, folder, users, given.warm, given.rate, number, is_ready, is_over, answers)
+        )
         for number in range(given.readers)
     ]
     for reader in readers:
@@ -385,11 +386,12 @@ def is_stale(asked: float, release: str, current: list[tuple[float, str]]) -> bo
 
 
 def read(
-    name: str, folder: Path, users: list[str], rate: float, number: int, is_ready: Any, is_over: Any, answers: Any
-) -> None:
+    name: str, folder: Path, users: list[str], warm: int, rate: float, number: int, is_ready: Any, is_over: Any,
+    answers: Any,
+) -> None:  # fmt: skip
     """Ask at the rate until it is over; an answer is (when it was asked for, milliseconds, release)."""
     ask, draw = asker(name, folder), random.Random(SEED + number)
-    for user in users[:WARM]:
+    for user in users[:warm]:
         ask(user)
     is_ready.release()
     found, errors = [], 0

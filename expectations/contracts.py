@@ -315,14 +315,14 @@ USERS = Table(
             "boolean",
             "whether the model has nothing to tell the user by: the list is the popular one",
         ),
-        Column(
-            "first_row",
-            "long",
-            "rowid of the user's first row in recommendations, where the list lies in one piece",
-            minimum=0,
-        ),
-        Column("n_rows", "long", "rows of the user's list", minimum=0),
     ),
+)
+
+PLACES = Table(
+    name="places",
+    grain="every 4096th row of recommendations, by which readers find lists",
+    key=("first_row",),
+    columns=(Column("first_row", "long", "rowid in recommendations", minimum=0), USER_ID),
 )
 
 CLUSTERS = Table(
@@ -467,6 +467,7 @@ TABLES = {
         SIMILAR_ITEMS,
         POPULAR_ITEMS,
         USERS,
+        PLACES,
         CLUSTERS,
         MODEL_CARD,
         EVALUATION,

@@ -16,7 +16,9 @@ The file imports no other of this project and can be copied into an application 
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,6 +113,8 @@ class Release:
             self._database.execute(f"ATTACH '{quoted}' AS {self._name} (READ_ONLY)")
             ((release_id,),) = self._database.execute(f"SELECT release_id FROM {self._name}.release").fetchall()  # noqa: S608
             self.id = str(release_id)
+            places = self._ask(f"SELECT first_row, user_id FROM {self._name}.places ORDER BY first_row", [])  # noqa: S608
+            self._rows, self._users = [row for row, _ in places], [user for _, user in places]
         except BaseException:
             self.close()
             raise
@@ -118,14 +122,12 @@ class Release:
     def for_user(self, user_id: str, k: int = 10) -> list[Recommendation]:
         """The first k of the user's list, fewer where it has fewer; popular items for a user who has none."""
         _require_k(k)
-        found = self._ask(f"SELECT first_row, n_rows FROM {self._name}.users WHERE user_id = ?", [user_id])  # noqa: S608
-        first, n_rows = found[0] if found else (0, 0)
-        # The list lies in one piece, in order. Sorting it in SQL takes longer than to find it.
-        rows = n_rows and self._ask(
+        # The rows lie in the order of users and positions: sorting them again would take longer than finding them.
+        rows = self._ask(
             "SELECT user_id, position, item_id, title, score, source, because "  # noqa: S608
             f"FROM {self._name}.recommendations WHERE rowid BETWEEN ? AND ? AND user_id = ?",
-            [first, first + min(k, n_rows) - 1, user_id],
-        )
+            [*self._between(user_id), user_id],
+        )[:k]
         if not rows:
             return [
                 Recommendation(user_id, each.position, each.item_id, each.title, float(each.n_ratings), "popular")
@@ -174,6 +176,12 @@ class Release:
             cursor.close()
         self._database.execute(f"DETACH DATABASE IF EXISTS {self._name}")
         self._database.close()
+
+    def _between(self, user_id: str) -> tuple[int, int]:
+        """The first and the last row of `recommendations` that may be the user's; texts sort alike here and there."""
+        after = bisect_right(self._users, user_id)
+        last = self._rows[after] if after < len(self._rows) else sys.maxsize
+        return self._rows[max(bisect_left(self._users, user_id, hi=after) - 1, 0)] if self._rows else 0, last
 
     def _ask(self, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         with self._cursor() as cursor:

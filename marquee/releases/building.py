@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 #: The published tables in the order in which they are built: some are made from those before them.
 PUBLISHED = (
     "recommendations",
+    "places",
     "items",
     "release",
     "similar_items",
@@ -41,8 +42,12 @@ LAYOUT = "ROW_GROUP_SIZE 40960, BLOCK_SIZE 65536"
 
 def published_sql() -> list[str]:
     """The SQL of the published tables and of the views, `marquee/sql/<name>.sql`, in the order to run it in."""
-    folder = resources.files("marquee") / "sql"
-    return [(folder / f"{name}.sql").read_text(encoding="utf-8") for name in (*PUBLISHED, VIEWS)]
+    return [sql_of(name) for name in (*PUBLISHED, VIEWS)]
+
+
+def sql_of(name: str) -> str:
+    """The SQL that makes and fills one published table."""
+    return (resources.files("marquee") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
 class RefusedError(ReleaseError):

@@ -15,21 +15,10 @@ from typing import TYPE_CHECKING
 
 from marquee.lake.objects import Lake
 from marquee.releases import lease, ledger, remote
-from marquee.releases.building import LAYOUT, MEMORY
+from marquee.releases.building import LAYOUT, MEMORY, sql_of
 from marquee.releases.files import LINK, UNFINISHED, path_of, put_in_place, quoted, release_errors, sha256_of
 from marquee.releases.following import fill
 from marquee.releases.standing import standing
-
-#: Where the lists lie in the new table (`marquee/sql/users.sql`).
-PLACES_ANEW = """
-UPDATE new.users
-SET first_row = coalesce(placed.first_row, 0), n_rows = coalesce(placed.n_rows, 0)
-FROM new.users AS known
-LEFT JOIN (
-    SELECT user_id, min(rowid) AS first_row, count(*) AS n_rows FROM new.recommendations GROUP BY user_id
-) AS placed ON placed.user_id = known.user_id
-WHERE users.user_id = known.user_id
-"""
 
 if TYPE_CHECKING:
     import duckdb
@@ -125,8 +114,10 @@ def _copy(path: Path, new: Path, subject: Subject, hit: dict[str, tuple[str, str
                 f"WHERE $id IS NOT NULL AND NOT coalesce({goes}, false)",
                 {"id": subject.id},
             )
-        if "recommendations" in hit and "users" in tables:
-            connection.execute(PLACES_ANEW)
+        if "recommendations" in hit and "places" in tables:  # rows have moved up
+            connection.execute("USE new; DROP TABLE places")
+            connection.execute(sql_of("places"))
+            connection.execute("USE memory")
         connection.execute("CHECKPOINT new")
         connection.execute("DETACH new")
 

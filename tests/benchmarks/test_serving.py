@@ -10,8 +10,8 @@ from benchmarks.serving import is_stale
 
 
 def test_a_small_one() -> None:
-    words = ["--users", "300", "--k", "3", "--readers", "2", "--seconds", "2", "--questions", "20"]
-    words += ["--prefix", "customer-"]
+    words = ["--users", "300", "--k", "3", "--readers", "2", "--seconds", "1.5", "--questions", "20"]
+    words += ["--prefix", "customer-", "--warm", "20", "--cold", "2"]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.serving", *words], capture_output=True, text=True, check=True
     )

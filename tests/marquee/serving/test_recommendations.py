@@ -68,6 +68,18 @@ def test_the_next_call_reads_the_new_release(tmp_path: Path) -> None:
     assert recommendations.release == "r1", "one that is taken back"
 
 
+def test_every_list_is_found_whatever_ids_look_like(tmp_path: Path) -> None:
+    """Alike in front, of many letters, the first and the last one, and those who would stand between."""
+    users = [f"customer-of-the-shop-{number}" for number in range(0, 6000, 2)] + ["", "é", "日本", "\U0001f600", "z'"]
+    path = publish(tmp_path, "r1", users)
+    with duckdb.connect(str(path), read_only=True) as own:
+        assert own.execute("SELECT list(first_row ORDER BY first_row) FROM places").fetchall() == [([0, 4096, 8192],)]
+    recommendations = Recommendations(tmp_path)
+    for user in users[::29] + users[-5:]:
+        assert {(each.user_id, each.source) for each in recommendations.for_user(user)} == {(user, "als")}
+        assert {each.source for each in recommendations.for_user(f"{user}5")} == {"popular"}
+
+
 def test_lists_are_found_after_somebody_was_forgotten(tmp_path: Path) -> None:
     path = publish(tmp_path, "r1", ["1", "2", "3"])
     recommendations = Recommendations(tmp_path)

@@ -18,6 +18,7 @@ import duckdb
 import psycopg
 import pytest
 
+from marquee import releases
 from marquee.errors import ReleaseError
 from marquee.settings import PROJECT
 from marquee.sinks import postgres, postgres_tables
@@ -49,9 +50,9 @@ def test_every_table_arrives_as_it_is(tmp_path: Path, postgres_server: Server, s
     sink.publish(path, "r1", fence=1)
     with duckdb.connect(str(path), read_only=True) as source:
         tables = sorted(name for (name,) in source.execute("SELECT table_name FROM duckdb_tables()").fetchall())
-        assert tables_in(postgres_server, sink) == tables and len(tables) == 11
+        assert tables_in(postgres_server, sink) == tables and len(tables) == len(releases.PUBLISHED) + 1
         for table in set(tables) - {"kinds"}:
-            query = f"SELECT * FROM {{}}{table} ORDER BY 1, 2, 3"
+            query = f"SELECT * FROM {{}}{table} ORDER BY 1, 2"
             there = postgres_server.ask(query.format(f"{sink.schema}."))
             assert there == source.execute(query.format("")).fetchall(), table
             assert there or table in ("similar_items", "clusters", "data_quality"), table
@@ -123,7 +124,7 @@ def test_two_copies_at_once_follow_each_other(tmp_path: Path, postgres_server: S
 def test_readers_see_the_old_or_the_new_and_never_neither(
     tmp_path: Path, postgres_server: Server, sink: Postgres
 ) -> None:
-    paths = [build(tmp_path, f"r{number}") for number in range(11)]
+    paths = [build(tmp_path, f"r{number}") for number in range(3)]
     sink.publish(paths[0], "r0", fence=0)
     seen: list[set[str]] = []
     wrong: list[Any] = []
@@ -155,8 +156,8 @@ def test_readers_see_the_old_or_the_new_and_never_neither(
     readers = [threading.Thread(target=read, args=kind) for kind in kinds]
     for reader in readers:
         reader.start()
-    for number, path in enumerate(paths):
-        sink.publish(path, f"r{number}", fence=number)
+    for number in range(1, 6):
+        sink.publish(paths[number % 3], f"r{number % 3}", fence=number)
         n_seen = len(seen)
         while len(seen) < n_seen + 20 and not wrong:
             time.sleep(0.01)
@@ -164,7 +165,7 @@ def test_readers_see_the_old_or_the_new_and_never_neither(
     for reader in readers:
         reader.join()
     assert wrong == []
-    assert set.union(*seen) == {f"r{number}" for number in range(11)}
+    assert set.union(*seen) == {"r0", "r1", "r2"}
 
 
 def test_a_snapshot_from_before_the_swap_sees_the_new_release_whole(
