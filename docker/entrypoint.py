@@ -25,6 +25,7 @@ VARIABLES = {
     "mlflow_flask_key": ("MLFLOW_FLASK_SERVER_SECRET_KEY",),
     "mlflow_password": ("MARQUEE_MLFLOW__PASSWORD", "MLFLOW_AUTH_ADMIN_PASSWORD", "MLFLOW_TRACKING_PASSWORD"),
     "s3_access_key": ("AWS_ACCESS_KEY_ID", "MARQUEE_S3__ACCESS_KEY"),
+    "serving_postgres_password": ("MARQUEE_SERVING__POSTGRES_PASSWORD",),
     "s3_secret_key": ("AWS_SECRET_ACCESS_KEY", "MARQUEE_S3__SECRET_KEY"),
 }
 

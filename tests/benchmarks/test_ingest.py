@@ -29,11 +29,8 @@ RUN = Run(
 )
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--files", "3"], pytest.param(["--layout", "netflix"], marks=pytest.mark.slow)],
-    ids=["csv", "netflix"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [["--files", "3"], ["--layout", "netflix"]], ids=["csv", "netflix"])
 def test_a_tiny_run(arguments: list[str]) -> None:
     command = [sys.executable, "-m", "benchmarks.ingest", "--ratings", "1e4", "--runs", "1", "--cold", *arguments]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=600)

@@ -21,6 +21,7 @@ SIZES = {"users": 10, "items": 20, "rank": 4, "k": 3}
 RUN = {"ours_s": 2.0, "product_s": 1.0, "spark_s": 40.0, "ours_rss_mb": 100.0}
 
 
+@pytest.mark.slow
 def test_a_tiny_run() -> None:
     command = [sys.executable, "-m", "benchmarks.topk", "--users", "3e3", "--items", "500", "--rank", "8"]
     command += ["--runs", "1", "--rivals", "spark"]
