@@ -31,7 +31,7 @@ def figures_of(file: Path, ledger: Sequence[Mapping[str, Any]]) -> dict[str, Fig
 
     with duckdb.connect() as connection:
         connection.execute(f"ATTACH {quoted(file)} AS release_file (READ_ONLY)")
-        figures = map_of(connection.execute("FROM release_file.clusters").to_arrow_table())
+        figures = map_of(connection.sql("FROM release_file.clusters").to_arrow_table())
     rows = churns(ledger)
     return figures | ({"churn.png": churn(rows)} if rows else {})
 
@@ -56,7 +56,7 @@ def map_of(clusters: pa.Table) -> dict[str, Figure]:
 
 
 def item_map(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Items on their map, coloured by cluster, with the clusters' names at their centres.
+    """Items on their map, coloured by cluster; the legend has the clusters' names.
 
     Args:
         rows: of the table `clusters`, of one kind: `cluster` (from 1), `name`, `x`, `y`.
@@ -69,28 +69,23 @@ def item_map(rows: Sequence[Mapping[str, Any]]) -> Figure:
     cluster, x, y = (np.array([row[name] for row in rows]) for name in ("cluster", "x", "y"))
     name_of = {row["cluster"]: row["name"] for row in rows}
     every = -(-len(rows) // MOST_POINTS)
-    figure = figure_of(width=9.0, height=7.0)
+    figure = figure_of(width=10.5, height=6.5)
     axes = figure.subplots()
     for number in sorted(name_of):
         at = np.flatnonzero(cluster == number)
         color, marker = COLORS[(number - 1) % len(COLORS)], MARKERS[(number - 1) // len(COLORS) % len(MARKERS)]
-        axes.scatter(x[at][::every], y[at][::every], s=9, alpha=0.45, linewidths=0, color=color, marker=marker)
-    for number, name in sorted(name_of.items()):
-        at = cluster == number
-        axes.text(
-            np.median(x[at]),
-            np.median(y[at]),
-            f"{name}\n{at.sum():,} items",
-            ha="center",
-            va="center",
-            fontsize=9,
-            bbox={"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": COLORS[(number - 1) % len(COLORS)]},
-        )
+        label = f"{name_of[number]}, {len(at):,} items"
+        shown = (x[at][::every], y[at][::every])
+        axes.scatter(*shown, s=9, alpha=0.45, linewidths=0, color=color, marker=marker, label=label)
     axes.set_title("items by their factors: near is alike", loc="left", fontsize=11)
     axes.set_xlabel("first principal component")
     axes.set_ylabel("second principal component")
     axes.set_aspect("equal", adjustable="datalim")
     axes.spines[["top", "right"]].set_visible(False)
+    # beside the map: clusters of few genres lie upon each other in its middle
+    names = figure.legend(loc="outside right upper", frameon=False, fontsize=9, markerscale=2.5)
+    for handle in filter(None, names.legend_handles):
+        handle.set_alpha(1.0)
     return figure
 
 
@@ -112,7 +107,7 @@ def churn(rows: Sequence[tuple[str, float, float]]) -> Figure:
         values = [row[at] for row in rows]
         axes.plot(range(len(rows)), values, label=label, markersize=6, linewidth=1.8, **look(number))
     axes.set_xticks(range(len(rows)), names, rotation=35, ha="right", fontsize=8)
-    axes.set_ylabel("lists in common with the release before")
+    axes.set_ylabel("in common with the release before")
     axes.set_ylim(0.0, 1.03)
     calm(axes)
     legend(figure, [axes])

@@ -90,7 +90,7 @@ def _of_lake(connection: duckdb.DuckDBPyConnection, table: str) -> Dataset:
     from marquee.cli.lake import lake
     from marquee.lake import tables
 
-    (about,) = connection.execute("FROM release").to_arrow_table().to_pylist()
+    (about,) = connection.sql("FROM release").to_arrow_table().to_pylist()
     version = about.get(f"{table}_version")
     return tables.dataset(lake(), table, tables.open_table(lake(), table).version() if version is None else version)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 MAX_K = 1000
 MAX_HISTORY = 10_000
 
+#: Releases have times without a zone, which are UTC.
+Time = Annotated[datetime, AfterValidator(lambda time: time.replace(tzinfo=UTC))]
 Text = Annotated[str, Field(max_length=1000)]
 
 
@@ -96,7 +98,7 @@ class About(Answer):
     """The release that is current, and where it comes from."""
 
     release_id: str
-    created_at: datetime = Field(description="UTC")
+    created_at: Time = Field(description="when the release was asked for")
     model_name: str
     model_version: str
     mlflow_run_id: str
