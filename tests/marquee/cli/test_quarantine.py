@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,8 +18,6 @@ from marquee.formats import read
 from marquee.lake import tables
 from marquee.lake.objects import Lake
 from marquee.lake.raw import Manifest, stage
-from marquee.services.ports import free_ports
-from marquee.settings import settings
 from marquee.sources import locate, recognise
 from marquee.sources.reading import RatingsReading, Source
 from marquee.sources.toml_file import load
@@ -40,24 +37,7 @@ HEADER = "userId,movieId,rating,timestamp"
 WHEN = "2026-11-23T10:00:00+00:00"
 
 
-@pytest.fixture(autouse=True)
-def connected(fresh_lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Settings that lead to the bucket, and to an Airflow that does not run."""
-    for name, value in {
-        "MARQUEE_VAR": str(tmp_path / "var"),
-        "MARQUEE_CACHE": str(tmp_path / "cache"),
-        "MARQUEE_S3__ENDPOINT": fresh_lake.endpoint,
-        "MARQUEE_S3__BUCKET": fresh_lake.bucket,
-        "MARQUEE_S3__ACCESS_KEY": fresh_lake.access_key,
-        "MARQUEE_S3__SECRET_KEY": fresh_lake.secret_key,
-        "MARQUEE_PORTS__AIRFLOW": str(free_ports(1)[0]),
-        "NO_PROXY": "",
-        "no_proxy": "",
-    }.items():
-        monkeypatch.setenv(name, value)
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
+pytestmark = pytest.mark.usefixtures("connected")
 
 
 def run(*words: str, typed: str | None = None) -> tuple[int, str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,28 +11,9 @@ from marquee import releases
 from marquee.cli import app
 from marquee.lake.objects import Lake
 from marquee.releases import ledger, remote
-from marquee.services.ports import free_ports
-from marquee.settings import settings
 from tests.marquee.releases import small
 
-
-@pytest.fixture(autouse=True)
-def connected(fresh_lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Settings that lead to the bucket, and to an Airflow that does not run."""
-    for name, value in {
-        "MARQUEE_VAR": str(tmp_path / "var"),
-        "MARQUEE_S3__ENDPOINT": fresh_lake.endpoint,
-        "MARQUEE_S3__BUCKET": fresh_lake.bucket,
-        "MARQUEE_S3__ACCESS_KEY": fresh_lake.access_key,
-        "MARQUEE_S3__SECRET_KEY": fresh_lake.secret_key,
-        "MARQUEE_PORTS__AIRFLOW": str(free_ports(1)[0]),
-        "NO_PROXY": "",
-        "no_proxy": "",
-    }.items():
-        monkeypatch.setenv(name, value)
-    settings.cache_clear()
-    yield
-    settings.cache_clear()
+pytestmark = pytest.mark.usefixtures("connected")
 
 
 @pytest.fixture
