@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 #: Columns that look-ups name, each with an index in every table that has it.
 INDEXED = ("user_id", "item_id")
-#: Tables that index the file itself: PostgreSQL has indexes of its own.
-LEFT_OUT = ("user_rows",)
 ROWS_AT_ONCE = 10_000
 TYPES = {
     "VARCHAR": "text",
@@ -35,9 +33,9 @@ TYPES = {
 
 
 def names_of(source: duckdb.DuckDBPyConnection) -> list[str]:
-    """The tables of the database `published` that go to PostgreSQL, in order."""
+    """The tables of the database `published`, in order."""
     rows = source.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'published' ORDER BY ALL")
-    return [str(name) for (name,) in rows.fetchall() if name not in LEFT_OUT]
+    return [str(name) for (name,) in rows.fetchall()]
 
 
 def copy_table(
