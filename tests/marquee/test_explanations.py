@@ -8,16 +8,9 @@ import numpy as np
 import pytest
 
 from marquee.explanations import Explainer, gram_of, reasons
+from tests.marquee.problems import IMPLICIT, PROBLEMS
 
 N_USERS, N_ITEMS, RANK, K = 40, 60, 8, 5
-IMPLICIT = {
-    "implicit": True, "regularization": 0.05, "alpha": 0.3, "unobserved_weight": 0.2, "regularization_exponent": None,
-}  # fmt: skip
-PROBLEMS = {
-    "implicit": IMPLICIT,
-    "exponent": IMPLICIT | {"regularization_exponent": 0.5},
-    "explicit": IMPLICIT | {"implicit": False, "unobserved_weight": 1.0},
-}
 
 
 def explainer(problem: dict[str, Any], n_items: int = N_ITEMS, share: float = 0.2) -> Explainer:

@@ -15,16 +15,9 @@ from marquee import factor_model
 from marquee.recommender_files import RecommenderFiles
 from spark_jobs.als.kernels import Problem, counts_of, gram, solve
 from spark_jobs.als.kernels.problem import Rows
+from tests.marquee.problems import IMPLICIT, PROBLEMS
 
 N_USERS, N_ITEMS, RANK = 40, 60, 8
-IMPLICIT = {
-    "implicit": True, "regularization": 0.05, "alpha": 0.3, "unobserved_weight": 0.2, "regularization_exponent": None,
-}  # fmt: skip
-PROBLEMS = {
-    "implicit": IMPLICIT,
-    "exponent": IMPLICIT | {"regularization_exponent": 0.5},
-    "explicit": IMPLICIT | {"implicit": False, "unobserved_weight": 1.0},
-}
 
 
 @pytest.fixture(scope="module")
