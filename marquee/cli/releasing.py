@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from marquee.releases.ledger import Asked
 
 ROLLBACK = "rollback_release"
+Listed = Annotated[str, typer.Argument(help="As `marquee releases` lists it.", show_default=False)]
 Why = Annotated[str, typer.Option(help="Kept in the table releases, for those who ask later.", show_default=False)]
 
 
@@ -96,10 +97,7 @@ def rollback(
     _console().print("Next: marquee releases", markup=False)
 
 
-def pin(
-    release: Annotated[str, typer.Argument(help="As `marquee releases` lists it.", show_default=False)],
-    why: Why = "",
-) -> None:
+def pin(release: Listed, why: Why = "") -> None:
     """Keep a release for ever."""
     from marquee.releases import rollback as by_hand
 
@@ -107,10 +105,7 @@ def pin(
     _console().print(f"Release {release} stays until it is unpinned. Next: marquee releases", markup=False)
 
 
-def unpin(
-    release: Annotated[str, typer.Argument(help="As `marquee releases` lists it.", show_default=False)],
-    why: Why = "",
-) -> None:
+def unpin(release: Listed, why: Why = "") -> None:
     """Let a pinned release go when newer ones have taken its place (setting serving.keep_releases)."""
     from marquee.releases import rollback as by_hand
 
